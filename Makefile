@@ -1,0 +1,179 @@
+# `make` lists the targets. Each step prints its name and its time; none of them asks anything.
+# Variables can be given on the command line: make drift INVENTORY=inventories/luwu
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+INVENTORY     ?= inventories/luwu
+LAB           ?= inventories/lab
+DOCUMENTATION ?= build/site/index.html
+WORKERS       ?= 2
+FUZZ_EXAMPLES ?= 2000
+
+# What the lab needs from Debian, until the library is there to say it.
+LAB_PACKAGES := systemd-container mmdebstrap iproute2 openssh-client nftables util-linux apt-utils
+
+export TOPOLOGY_VENV ?= $(CURDIR)/.venv
+# Ansible wants UTF-8 and skips an ansible.cfg that it finds in a folder others can write to.
+export LC_ALL := C.UTF-8
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export FUZZ_EXAMPLES
+
+# Lines that name the built-in variable MAKE are run even by `make -n`, and these boot and end a lab.
+export MAKE_PROGRAM := $(MAKE)
+again  := "$$MAKE_PROGRAM"
+phase  := tools/phase
+python := "$$TOPOLOGY_VENV/bin/python"
+is_root = [ "$$(id -u)" -eq 0 ]
+# `topology lab status` exits 0 when the lab is up.
+lab_is_up = $(is_root) && "$$TOPOLOGY_VENV/bin/topology" lab status $(LAB) >/dev/null 2>&1 </dev/null
+
+# Only what exists is run, and a target with nothing to run fails: see `some`.
+fast_tests  = $(wildcard tests/unit tests/rules tests/golden)
+lab_tests   = $(wildcard tests/lab tests/drift)
+bench_tests = $(wildcard tests/bench)
+linted_yaml = $(wildcard .yamllint .ansible-lint .pre-commit-config.yaml mkdocs.yml inventories playbooks roles molecule deploys docs tests)
+some = @test -n "$(strip $1)" || { echo "make $@: $2 not found: nothing to run" >&2; exit 1; }
+
+# The steps of a target are in order, also with -j; what can run side by side does so by itself.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## List the targets (what `make` alone does)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------- environment
+
+.PHONY: setup
+setup: ## Make .venv from the pinned packages; quick when nothing changed
+	@tools/setup </dev/null
+
+.PHONY: pins
+pins: setup ## Renew requirements/*.txt (PACKAGE=name: only that one)
+	@$(phase) 'pins' python tools/pin $(PACKAGE)
+
+# ---------------------------------------------------------------- lab
+
+.PHONY: lab
+lab: ## Boot the lab, apply everything twice, test it, document it (root; others: all but the lab)
+	@if $(is_root); then $(again) lab-root; else $(again) lab-user; fi
+
+.PHONY: lab-root
+lab-root: lab-apply lab-verify
+	@echo
+	@echo 'The lab is up. What you can do now:'
+	@echo '  open the documentation    $(CURDIR)/$(DOCUMENTATION)'
+	@echo '  look at it                $(TOPOLOGY_VENV)/bin/topology lab status $(LAB)'
+	@echo '  log in to a host          $(TOPOLOGY_VENV)/bin/topology lab ssh $(LAB) HOST'
+	@echo '  break and heal something  $(TOPOLOGY_VENV)/bin/topology lab break|heal $(LAB) ...'
+	@echo '  look for drift            make drift INVENTORY=$(LAB)'
+	@echo '  take it down              $(TOPOLOGY_VENV)/bin/topology lab down $(LAB)'
+
+.PHONY: lab-apply
+lab-apply: setup
+	@$(phase) 'lab: packages' tools/lab-packages $(LAB_PACKAGES)
+	@$(phase) 'lab: up' topology lab up $(LAB)
+	@$(phase) 'lab: apply' ansible-playbook -i $(LAB) playbooks/site.yml
+	@$(phase) 'lab: apply again, nothing may change' tools/assert-unchanged -i $(LAB) playbooks/site.yml
+
+.PHONY: lab-verify
+lab-verify: setup
+	$(call some,$(lab_tests),tests/lab)
+	@$(phase) 'lab: document' ansible-playbook -i $(LAB) playbooks/document.yml
+	@$(phase) 'lab: tests' pytest $(lab_tests) -m 'lab and not runtime and not vm'
+
+.PHONY: lab-user
+lab-user: setup
+	@echo 'You are not root, so the lab itself is left out: its hosts are systemd-nspawn containers with'
+	@echo 'network namespaces of their own, and only root may make those. Everything else is done:'
+	@echo 'the facts are checked, the configuration is rendered, the documentation is built.'
+	@$(phase) 'check' topology check $(LAB)
+	@$(phase) 'render' topology render $(LAB) --out build/lab
+	@$(phase) 'document' ansible-playbook -i $(LAB) playbooks/document.yml
+	@echo
+	@echo '  rendered configuration    $(CURDIR)/build/lab'
+	@echo '  open the documentation    $(CURDIR)/$(DOCUMENTATION)'
+	@echo '  the whole lab             sudo make lab'
+
+# ---------------------------------------------------------------- tests
+
+.PHONY: test
+test: setup ## Lint, then every test; with root also the lab, taken down at the end
+	@$(again) lint
+	@$(again) test-fast
+	@if $(is_root); then \
+		$(again) test-lab; \
+	else \
+		echo 'NOT RUN: the lab part of the tests (you are not root; sudo make test runs it)'; \
+	fi
+
+.PHONY: test-fast
+test-fast: setup ## Only what needs no lab: unit, rules, golden (under a minute)
+	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
+	@$(phase) 'tests: fast' pytest -n $(WORKERS) --dist worksteal -m 'not lab and not bench and not vm' $(fast_tests)
+
+# A lab that was up before is left up; one that this target booted is taken down, also after a failure.
+around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
+	status=0; \
+	{ $1; } || status=$$?; \
+	if [ -z "$$keep$(KEEP_LAB)" ]; then $(phase) 'lab: down' topology lab down $(LAB) || status=1; fi; \
+	exit $$status
+
+.PHONY: test-lab
+test-lab: setup
+	$(call around_lab,$(again) lab-apply && $(again) lab-verify && $(again) lab-runtime && $(again) drift INVENTORY=$(LAB))
+
+.PHONY: lab-runtime
+lab-runtime: setup
+	$(call some,$(lab_tests),tests/lab)
+	@$(phase) 'lab: failures and recovery' pytest $(lab_tests) -m 'lab and runtime and not slow and not vm'
+
+.PHONY: test-all
+test-all: setup ## make test, and the slow ones: long failures, virtual machines, Molecule (root)
+	@$(is_root) || { echo 'make test-all: needs root (sudo make test-all)' >&2; exit 1; }
+	$(call around_lab,$(again) test KEEP_LAB=yes && $(phase) 'tests: slow' pytest -m 'slow or vm' $(fast_tests) $(lab_tests))
+	@$(phase) 'molecule' molecule test --all
+
+# Every linter runs, so that one round shows everything.
+.PHONY: lint
+lint: setup ## ruff, mypy, yamllint, ansible-lint
+	$(call some,$(wildcard playbooks/*.yml),playbooks/*.yml)
+	@status=0; \
+	$(phase) 'lint: ruff check' ruff check . || status=1; \
+	$(phase) 'lint: ruff format' ruff format --check . || status=1; \
+	$(phase) 'lint: mypy' mypy --strict topology || status=1; \
+	$(phase) 'lint: yamllint' yamllint --strict $(linted_yaml) || status=1; \
+	$(phase) 'lint: ansible-lint' ansible-lint --offline || status=1; \
+	exit $$status
+
+.PHONY: fuzz
+fuzz: setup ## The property tests with FUZZ_EXAMPLES=2000 random inputs each
+	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
+	@PYTHONPATH=tools $(phase) 'fuzz' pytest -p pytest_fuzz --hypothesis-profile=fuzz --timeout 0 \
+		-n $(WORKERS) -m 'hypothesis and not lab' $(fast_tests)
+
+# ---------------------------------------------------------------- the rest
+
+.PHONY: docs
+docs: setup ## Build the documentation of INVENTORY
+	@$(phase) 'document' ansible-playbook -i $(INVENTORY) playbooks/document.yml
+	@echo '   open $(CURDIR)/$(DOCUMENTATION)'
+
+.PHONY: drift
+drift: setup ## Compare the hosts of INVENTORY with the plan (fails on any difference)
+	@$(phase) 'drift' topology drift $(INVENTORY)
+
+.PHONY: bench
+bench: setup ## Measure time and memory against the bars (peers in .venv-bench)
+	$(call some,$(bench_tests),tests/bench)
+	@$(phase) 'bench: peers' tools/setup --bench
+	@$(phase) 'bench' pytest $(bench_tests) -m bench -s --timeout 0
+
+.PHONY: clean
+clean: ## Take the lab down and remove everything that the other targets made
+	@if $(lab_is_up); then $(phase) 'lab: down' topology lab down $(LAB); fi
+	@rm -rf build site dist .cache .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info
+	@find . \( -name .git -o -name '.venv*' \) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+	@for venv in "$$TOPOLOGY_VENV" "$$TOPOLOGY_VENV-bench"; do \
+		if [ -e "$$venv/pyvenv.cfg" ]; then rm -rf "$$venv"; fi; \
+	done

@@ -1,0 +1,379 @@
+"""The command line: `topology check|plan|diff|render|next|impact|document|lab ...`.
+
+Exit codes: 0 fine, 1 errors found, 2 bad usage or unreadable input, 3 differences found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from topology.allocate import Plan
+    from topology.finding import Finding, Language
+    from topology.source import Tree
+
+FINE, ERRORS, USAGE, DIFFERENT = 0, 1, 2, 3
+
+_DESCRIPTION = """\
+The network of a district, from its inventory files: addresses, configuration,
+documentation. INVENTORY is a folder such as inventories/luwu or inventories/lab.
+"""
+_EPILOG = """\
+exit codes: 0 fine, 1 errors found, 2 bad usage or unreadable input, 3 differences found
+
+daily work:
+  topology check INVENTORY                      is the inventory right?
+  topology next INVENTORY host --site X --network staff --name printer-1 --mac ...
+                                                what do I paste for a new device?
+  topology diff INVENTORY                       what does my change do?
+  topology render INVENTORY --out build/        the files of every host
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = _Parser("topology", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--lang", choices=("en", "id"), default=_language(), help="language of findings (default: TOPOLOGY_LANG or en)"
+    )
+    common.add_argument("-q", "--quiet", action="store_true", help="no warnings, no summary")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, text: str, description: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=description, parents=[common], formatter_class=raw)
+        sub.add_argument("inventory", metavar="INVENTORY", help="folder of the inventory")
+        return sub
+
+    check = add("check", "read everything, show every finding", "Read the whole inventory and show all findings.")
+    check.add_argument("--against", metavar="REV", help="also refuse registry lines that are gone since a git revision")
+    plan = add("plan", "print what follows from the numbers", "Print sites, networks and addresses of both families.")
+    form = plan.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object (stable)")
+    form.add_argument("--csv", action="store_true", help="one row per interface")
+    diff = add(
+        "diff", "what a change does to addresses and files",
+        "Compare the addresses and rendered files of two git revisions, or of a revision\n"
+        "and the files as they are now. Both are rendered by the code that is here.",
+    )  # fmt: skip
+    diff.add_argument("revision", nargs="?", default="HEAD", metavar="REV", help="before (default: HEAD)")
+    diff.add_argument("until", nargs="?", metavar="REV2", help="after (default: the files as they are)")
+    render = add("render", "write every host's files", "Write a tree DIR/<host>/<path on the host>.")
+    render.add_argument("--out", metavar="DIR", default="build", help="folder to write (default: build)")
+    render.add_argument("--host", action="append", metavar="NAME", help="only this host (may be repeated)")
+    _add_next(add(
+        "next", "propose the line to paste for something new",
+        "Propose the registry line or the entry for something new, with the addresses it\n"
+        "will have. Nothing is written. WHAT: skpd, kecamatan, desa, host, network, link, vpn-user.",
+    ))  # fmt: skip
+    impact = add(
+        "impact", "who is cut off when a link or site is lost",
+        "Name the sites that are cut off and the paths the others take when a link or a\nsite is lost.",
+    )  # fmt: skip
+    impact.add_argument("what", metavar="LINK|SITE", help="name of a link or site")
+    impact.add_argument("--json", action="store_true", help="as JSON")
+    document = add("document", "write the network documentation", "Write the documentation site and build it.")
+    document.add_argument("--out", metavar="DIR", default="build/documentation", help="folder to write")
+    document.add_argument("--no-build", action="store_true", help="Markdown only, no HTML")
+    _add_lab(commands, common)
+    schema = commands.add_parser("schema", help="write JSON Schemas for editors", parents=[common])
+    schema.add_argument("--out", metavar="DIR", default="build/schemas", help="folder to write")
+    completion = commands.add_parser("completion", help="print a shell completion script", parents=[common])
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    return top
+
+
+def _add_next(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("what", metavar="WHAT", help="kind of thing")
+    for option, text in (
+        ("slug", "short name of a new site"), ("name", "name of the new thing"), ("site", "site it belongs to"),
+        ("kecamatan", "kecamatan of a new village"), ("network", "network of a new host, or new network"),
+        ("kind", "kind of device (printer, pc, cctv, ...) or link (radio, leased)"),
+        ("mac", "reserve its DHCP lease for this MAC address"), ("from", "one end of a link"),
+        ("to", "other end of a link"), ("expires", "last day of a VPN user (YYYY-MM-DD)"),
+    ):  # fmt: skip
+        sub.add_argument(f"--{option}", help=text)
+
+
+def _add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    lab = commands.add_parser(
+        "lab", help="boot a slice of the district on this machine", parents=[common],
+        description="Boot the slice of a district that INVENTORY/lab.yml names, with real daemons.",
+    )  # fmt: skip
+    verbs = lab.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    default = argparse.ArgumentParser(add_help=False)
+    default.add_argument("-i", "--inventory", default="inventories/lab", help="default: inventories/lab")
+    for verb, text in (("up", "boot it"), ("down", "remove it without a trace"), ("status", "say what runs")):
+        sub = verbs.add_parser(verb, help=text, parents=[common, default])
+        sub.add_argument("lab_inventory", nargs="?", metavar="INVENTORY", help="instead of -i")
+    ssh = verbs.add_parser("ssh", help="log in to a host, or run a command there", parents=[common, default])
+    ssh.add_argument("host", metavar="HOST")
+    ssh.add_argument("run", nargs=argparse.REMAINDER, metavar="COMMAND", help="command with its arguments")
+    run = verbs.add_parser("run", help="run a command of this machine inside the lab's network",
+                           parents=[common, default])  # fmt: skip
+    run.add_argument("run", nargs=argparse.REMAINDER, metavar="COMMAND", help="command with its arguments")
+    for verb, text in (("break", "cut a link"), ("heal", "mend a link")):
+        sub = verbs.add_parser(verb, help=text, parents=[common, default])
+        sub.add_argument("link", metavar="LINK")
+        if verb == "break":
+            sub.add_argument("--silent", action="store_true", help="drop packets, keep the carrier")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(_COMMANDS[options.command](options))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+
+
+def entry() -> NoReturn:
+    """Console entry point."""
+    sys.exit(main())
+
+
+def _language() -> str:
+    return "id" if os.environ.get("TOPOLOGY_LANG", "").startswith("id") else "en"
+
+
+def _fail(text: str, code: int = USAGE) -> int:
+    print(f"topology: {text}", file=sys.stderr)
+    return code
+
+
+class _Stop(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _plan(inventory: str | Path, options: argparse.Namespace) -> tuple[Plan, tuple[Finding, ...], Tree]:
+    """Load, check and allocate; on errors all findings are shown and _Stop is raised."""
+    from topology import report  # noqa: PLC0415
+    from topology.allocate import allocate  # noqa: PLC0415
+    from topology.load import LoadError, load  # noqa: PLC0415
+
+    if not Path(inventory).is_dir():
+        _fail(f"{inventory} is not a folder; name an inventory such as inventories/luwu")
+        raise _Stop(USAGE)
+    lang: Language = options.lang
+    try:
+        district, warnings, tree = load(inventory)
+    except LoadError as error:
+        for line in report.lines(error.findings, error.tree, lang):
+            print(line, file=sys.stderr)
+        errors = sum(report.is_error(f) for f in error.findings)
+        if not options.quiet:
+            words = "kesalahan; tidak ada yang ditulis" if lang == "id" else "errors; nothing was written"
+            print(f"{errors} {words}", file=sys.stderr)
+        raise _Stop(ERRORS) from None
+    if not options.quiet:
+        for line in report.lines(warnings, tree, lang):
+            print(line, file=sys.stderr)
+    return allocate(district), warnings, tree
+
+
+def _check(options: argparse.Namespace) -> int:
+    from topology import diff, report  # noqa: PLC0415
+    from topology.load import LoadError, load  # noqa: PLC0415
+
+    plan, warnings, tree = _plan(options.inventory, options)
+    errors = 0
+    if options.against:
+        try:
+            with diff.checkout(Path(options.inventory), options.against) as old:
+                before = load(old)[0].registry
+        except (diff.RevisionError, LoadError) as error:
+            return _fail(f"cannot read the inventory at {options.against}: {error}")
+        lost = diff.registry_losses(before, plan.district.registry, options.against)
+        errors = len(lost)
+        for line in report.lines(lost, tree, options.lang):
+            print(line, file=sys.stderr)
+    if not options.quiet:
+        print(report.summary(errors, len(warnings), len(plan.sites), len(plan.hosts), options.lang))
+    return ERRORS if errors else FINE
+
+
+def _print_plan(options: argparse.Namespace) -> int:
+    from topology import plan_json  # noqa: PLC0415
+    from topology.allocate import sliced  # noqa: PLC0415
+
+    plan = sliced(_plan(options.inventory, options)[0])
+    if options.json:
+        json.dump(plan_json.as_dict(plan), sys.stdout, indent=1)
+        print()
+    elif options.csv:
+        sys.stdout.write(plan_json.as_csv(plan))
+    else:
+        print(plan_json.as_table(plan))
+    return FINE
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from topology import diff  # noqa: PLC0415
+
+    quiet = argparse.Namespace(**{**vars(options), "quiet": True})
+    try:
+        with diff.checkout(Path(options.inventory), options.revision) as old:
+            before = _plan(old, quiet)[0]
+            if options.until:
+                with diff.checkout(Path(options.inventory), options.until) as new:
+                    after = _plan(new, quiet)[0]
+                    found = diff.compare(before, after)
+            else:
+                after = _plan(options.inventory, quiet)[0]
+                found = diff.compare(before, after)
+    except diff.RevisionError as error:
+        return _fail(str(error))
+    print("\n".join(diff.as_lines(found)).strip())
+    return DIFFERENT if found else FINE
+
+
+def _render(options: argparse.Namespace) -> int:
+    from topology import render  # noqa: PLC0415
+    from topology.allocate import sliced  # noqa: PLC0415
+    from topology.progress import Progress  # noqa: PLC0415
+
+    plan = sliced(_plan(options.inventory, options)[0])
+    tree = dict(render.render(plan))
+    for name in options.host or ():
+        if name not in tree:
+            return _fail(f"there is no managed host `{name}`; `topology plan --csv` lists hosts")
+    progress = Progress("rendering")
+    try:
+        if options.host:
+            done = render.write_some({name: tree[name] for name in options.host}, Path(options.out))
+        else:
+            done = render.write(tree, Path(options.out), progress)
+    except (OSError, ValueError) as error:
+        return _fail(str(error))
+    finally:
+        progress.close()
+    if not options.quiet:
+        print(f"{options.out}: {done.hosts} hosts, {done.files} files, {done.changed} changed, {done.removed} removed")
+    return FINE
+
+
+def _next(options: argparse.Namespace) -> int:
+    from topology import proposal  # noqa: PLC0415
+
+    inventory, what = options.inventory, options.what
+    if inventory in proposal.KINDS and what not in proposal.KINDS:
+        inventory, what = what, inventory
+    if what not in proposal.KINDS:
+        return _fail(f"`{what}` is not one of {', '.join(proposal.KINDS)}")
+    options.quiet = True
+    plan = _plan(inventory, options)[0]
+    try:
+        result = proposal.propose(plan, what, vars(options))
+    except proposal.ProposalError as error:
+        return _fail(str(error))
+    sys.stdout.write(proposal.as_text(result, str(inventory)))
+    return FINE
+
+
+def _impact(options: argparse.Namespace) -> int:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from topology import impact  # noqa: PLC0415
+
+    options.quiet = True
+    plan = _plan(options.inventory, options)[0]
+    try:
+        result = impact.impact(plan, options.what)
+    except KeyError:
+        return _fail(f"there is no link or site `{options.what}`; `topology plan --json` lists both")
+    if options.json:
+        print(json.dumps(asdict(result) | {"cut_off": result.cut_off}, indent=1))
+    else:
+        print("\n".join(impact.as_lines(plan, result)))
+    return FINE
+
+
+def _document(options: argparse.Namespace) -> int:
+    from topology import document, report  # noqa: PLC0415
+    from topology.progress import Progress  # noqa: PLC0415
+
+    plan, warnings, tree = _plan(options.inventory, options)
+    out = Path(options.out)
+    progress = Progress("documentation")
+    try:
+        document.write(
+            plan, out, warnings_text=report.lines(warnings, tree, options.lang),
+            revision=_revision(options.inventory), progress=progress,
+        )  # fmt: skip
+        index = out / "docs" if options.no_build else document.build(out)
+    except (OSError, ValueError, RuntimeError) as error:
+        return _fail(str(error))
+    finally:
+        progress.close()
+    print(index)
+    return FINE
+
+
+def _revision(inventory: str) -> str:
+    import subprocess  # noqa: PLC0415
+
+    try:
+        done = subprocess.run(
+            ["git", "-C", inventory, "log", "-1", "--format=%h %cs"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return "-"
+    return done.stdout.strip() or "-"
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from topology.lab import cli as lab_cli  # noqa: PLC0415
+
+    return lab_cli.run(options, lambda inventory: _plan(inventory, options)[0])
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from topology.schema import json_schemas  # noqa: PLC0415
+
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, schema in json_schemas().items():
+        path = out / f"{name}.json"
+        path.with_suffix(".new").write_text(json.dumps(schema, indent=1) + "\n")
+        path.with_suffix(".new").replace(path)
+    return FINE
+
+
+def _completion(options: argparse.Namespace) -> int:
+    import shtab  # noqa: PLC0415
+
+    print(shtab.complete(parser(), shell=options.shell))
+    return FINE
+
+
+def _guarded(options: argparse.Namespace) -> int:
+    try:
+        return int(_RUN[options.command](options))
+    except _Stop as stop:
+        return stop.code
+
+
+_RUN = {
+    "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
+    "document": _document, "lab": _lab, "schema": _schema, "completion": _completion,
+}  # fmt: skip
+_COMMANDS = dict.fromkeys(_RUN, _guarded)

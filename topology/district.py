@@ -1,0 +1,139 @@
+"""The district as it was read: frozen facts, with names resolved but no address yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from topology import prefix as px
+from topology.finding import Where
+from topology.schema import (
+    Admin, AppsFile, BackboneFile, CentreFile, DistrictFile, KecamatanFile, LabFile, OfficeFile, Profile, RegistryFile,
+    ServiceFile, Shape, Site, VillageEntry,
+)  # fmt: skip
+
+DEFAULT_NETWORKS: dict[str, tuple[str, ...]] = {
+    "skpd": ("mgmt", "staff", "server", "voice", "cctv", "guest"),
+    "hub": ("mgmt", "staff", "server", "voice", "cctv", "guest"),
+    "kecamatan": ("mgmt", "staff", "server", "voice", "cctv", "guest"),
+    "desa": px.VILLAGE_ROLES,
+    "dc": ("mgmt", "server", "cctv", "iot", "dmz", "database", "storage", "application"),
+    "drc": ("mgmt", "server", "dmz", "database", "storage", "application"),
+}
+"""Networks of a site that lists none and whose district has no `networks:` for its kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One site: its file's content, its kind and its permanent numbers."""
+
+    slug: str
+    kind: str
+    data: Site
+    where: Where
+    number: int
+    """Number in its class; a village's number k."""
+    second_octet: int
+    """S: the second octet of its prefix."""
+    third_octet: int = 0
+    """T: 0, or 16 + 8 k for a village."""
+    parent: str | None = None
+    """A village's kecamatan."""
+
+    @property
+    def village(self) -> int | None:
+        """A village's number k, None for any other site."""
+        return self.number if self.kind == "desa" else None
+
+    @property
+    def length(self) -> int:
+        """Length of its IPv4 reservation."""
+        return 21 if self.kind == "desa" else 16
+
+
+@dataclass(frozen=True, slots=True)
+class District:
+    """A whole district, read and checked."""
+
+    root: str
+    facts: DistrictFile
+    registry: RegistryFile
+    space: px.Space
+    places: dict[str, Place]
+    """Sites by slug, villages included."""
+    backbone: BackboneFile
+    apps: AppsFile | None
+    services: dict[str, ServiceFile]
+    links: dict[str, int]
+    """Registered numbers of radio and leased links by name."""
+    lab: LabFile | None = None
+
+    def profile(self, name: str) -> Profile:
+        """Return a gateway profile by name; in a lab the lab's own."""
+        return self.lab.profile if self.lab else self.facts.profiles[name]
+
+    @property
+    def admins(self) -> tuple[Admin, ...]:
+        """People who may log in; in a lab the lab's own as well."""
+        return self.facts.admins + (self.lab.admins if self.lab else ())
+
+    def networks(self, place: Place) -> dict[str, int]:
+        """Return the networks of a site by name with their role numbers, in role order."""
+        return networks_of(self.facts, place.kind, place.data)
+
+    def of_kind(self, *kinds: str) -> Iterator[Place]:
+        """Yield the sites of these kinds in order of their numbers."""
+        chosen = [p for p in self.places.values() if p.kind in kinds]
+        return iter(sorted(chosen, key=lambda p: (p.second_octet, p.third_octet)))
+
+
+def networks_of(facts: DistrictFile, kind: str, data: Site) -> dict[str, int]:
+    """Return a site's networks by name with their role numbers, in role order."""
+    if data.networks is None:
+        names = facts.networks.get(kind, DEFAULT_NETWORKS[kind])  # type: ignore[call-overload]
+        return {name: px.ROLES[name] for name in sorted(names, key=px.ROLES.__getitem__)}
+    numbered = {name: _role(name, entry.number) for name, entry in data.networks.items()}
+    return dict(sorted(numbered.items(), key=lambda item: item[1]))
+
+
+def _role(name: str, number: int | None) -> int:
+    return px.ROLES.get(name, number if number is not None else -1)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What could be read of an inventory, before the rules have looked at it."""
+
+    root: str = "."
+    facts: DistrictFile | None = None
+    registry: RegistryFile | None = None
+    sites: dict[str, tuple[str, Site, Where]] = field(default_factory=dict)
+    """slug -> (kind, content, place); villages are added with their kecamatan in `village_of`."""
+    village_of: dict[str, str] = field(default_factory=dict)
+    backbone: BackboneFile | None = None
+    apps: AppsFile | None = None
+    services: dict[str, ServiceFile] = field(default_factory=dict)
+    lab: LabFile | None = None
+    complete: bool = True
+    """False when a file could not be read: rules about what is missing then keep quiet."""
+    raw: dict[str, Any] = field(default_factory=dict)
+    """Every file's plain data, for rules that look at text."""
+
+
+FOLDERS: dict[str, tuple[type[Shape], tuple[str, ...]]] = {
+    "sites/skpd/": (OfficeFile, ("skpd", "hub")),
+    "sites/kecamatan/": (KecamatanFile, ("kecamatan",)),
+    "sites/dc/": (CentreFile, ("dc", "drc")),
+}
+"""Folder of a site's file -> its shape and the kinds that may lie there."""
+
+__all__ = [
+    "DEFAULT_NETWORKS",
+    "FOLDERS",
+    "District",
+    "Parts",
+    "Place",
+    "VillageEntry",
+    "networks_of",
+]

@@ -1,0 +1,7 @@
+"""The one error the lab raises."""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """Something the person running the lab can act on, in one line."""

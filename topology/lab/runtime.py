@@ -1,0 +1,268 @@
+"""The lab as a whole: up, down, status, and what can be done to a lab that is up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from topology.lab import access, cleanup, hosts, locks, machine, network, state
+from topology.lab.errors import LabError
+from topology.lab.hosts import Disk, HostStatus
+from topology.lab.image import check_filesystems, ensure_image, image_directory
+from topology.lab.keys import make_keys
+from topology.lab.mirror import ensure_mirror, mirror_directory
+from topology.lab.names import LabNames, check_spec
+from topology.lab.network import WireStatus
+from topology.lab.prerequisites import check_prerequisites
+from topology.lab.spec import LabHost, LabSpec
+
+Progress = Callable[[str, int, int], None]
+"""Called as (text, done, total)."""
+LabCondition = Literal["down", "up", "degraded", "leftovers", "changing"]
+BOOT_SECONDS = 90.0
+_STEPS = 4
+"""Steps of `up` before hosts boot: image, mirror, network, disks."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabStatus:
+    """A lab as it is now."""
+
+    name: str
+    condition: LabCondition
+    """down; up; degraded (a host is dead); leftovers (crashed or half up); changing (see `holder`)."""
+    hosts: tuple[HostStatus, ...]
+    wires: tuple[WireStatus, ...]
+    holder: str
+    """Pid and purpose of the process that is changing the lab; empty if none is."""
+    leftovers: tuple[str, ...]
+    """What a lab that is not properly up has left; `down` removes it."""
+
+
+def no_progress(text: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+def up(spec: LabSpec, *, progress: Progress = no_progress) -> bool:
+    """Bring a lab up; return whether anything had to be done.
+
+    A lab that is up with the same specification is left alone. Anything else of that name,
+    such as another specification or a crashed lab, is removed first.
+    """
+    check_prerequisites()
+    check_spec(spec)
+    check_filesystems()
+    names = LabNames(spec.name)
+    total = len(spec.hosts) + _STEPS
+    with locks.lab_lock(names, "topology lab up"):
+        if _is_up(spec):
+            progress(f"lab {spec.name} is already up", total, total)
+            return False
+        if cleanup.leftovers(names, locked=True):
+            progress(f"removing what was there of the lab {spec.name}", 0, total)
+            cleanup.remove_lab(names)
+        disk = _ensure_disk(progress, total)
+        try:
+            _boot(spec, disk, progress, total)
+        except (LabError, KeyboardInterrupt) as error:
+            if not isinstance(error, _BootError):
+                cleanup.remove_lab(names)
+            raise
+    return True
+
+
+class _BootError(LabError):
+    """A host did not come up; the lab is left as it is, to be looked at."""
+
+
+def _ensure_disk(progress: Progress, total: int) -> Disk:
+    if not image_directory().is_dir():
+        progress("building the base image, once; about a minute", 0, total)
+    image = ensure_image()
+    if not mirror_directory().is_dir():
+        progress("downloading packages for the lab's mirror, once per list", 1, total)
+    return Disk(image, ensure_mirror())
+
+
+def _boot(spec: LabSpec, disk: Disk, progress: Progress, total: int) -> None:
+    names = LabNames(spec.name)
+    state.write(state.LabState(spec, disk, complete=False))
+    changed = machine.prepare(len(spec.hosts))
+    progress(changed or "making the network", 2, total)
+    network.build(spec)
+    progress("making keys and disks", 3, total)
+    own, keys = make_keys(spec)
+    for host in spec.hosts:
+        hosts.prepare_disk(spec, host, disk, keys[host.name], own.public)
+    progress(f"booting {len(spec.hosts)} hosts", _STEPS, total)
+    for host in spec.hosts:
+        hosts.start(spec, host, disk)
+    _wait(spec, list(spec.hosts), progress, total)
+    state.write(state.LabState(spec, disk, complete=True))
+    progress(f"lab {names.lab} is up", total, total)
+
+
+def _wait(spec: LabSpec, waited_for: list[LabHost], progress: Progress, total: int) -> None:
+    """Wait until these hosts answer SSH."""
+    names = LabNames(spec.name)
+    done = total - len(waited_for)
+
+    def answered(host: str) -> None:
+        nonlocal done
+        done += 1
+        progress(f"{host} answers", done, total)
+
+    def still_alive(host: str) -> str:
+        if (names.host_state(host) / "ended").exists():
+            return f"host {host} stopped while booting; its console is in {names.log(host)}"
+        return ""
+
+    addresses = {host.name: str(spec.management_address(host)) for host in waited_for}
+    try:
+        access.wait_for_ssh(
+            names, addresses, seconds=BOOT_SECONDS, answered=answered, still_alive=still_alive
+        )
+    except LabError as error:
+        raise _BootError(f"{error}; `topology lab down` removes the lab") from None
+
+
+def _is_up(spec: LabSpec) -> bool:
+    """Say whether exactly this lab is up and every host answers."""
+    names = LabNames(spec.name)
+    known = state.read(names)
+    if known is None or not known.complete or known.spec != spec:
+        return False
+    if known.disk != Disk(image_directory(), mirror_directory()):
+        return False
+    if any(hosts.host_status(spec, host).state != "running" for host in spec.hosts):
+        return False
+    return access.ssh_answers(names, {host.name: str(spec.management_address(host)) for host in spec.hosts})
+
+
+def down(name: str, *, progress: Progress = no_progress) -> bool:
+    """Remove a lab and everything of it; return whether there was anything."""
+    check_prerequisites()
+    names = LabNames(name)
+    with locks.lab_lock(names, "topology lab down"):
+        if not cleanup.leftovers(names, locked=True):
+            progress(f"lab {name} is down", 1, 1)
+            return False
+        progress(f"removing the lab {name}", 0, 1)
+        cleanup.remove_lab(names)
+        progress(f"lab {name} is down", 1, 1)
+    return True
+
+
+def status(name: str) -> LabStatus:
+    """Return how a lab is, looking at the kernel and not only at what was written down."""
+    check_prerequisites()
+    names = LabNames(name)
+    holder = locks.holder(names) or ""
+    known = state.read(names)
+    found = tuple(cleanup.leftovers(names, locked=bool(holder)))
+    if known is None:
+        condition: LabCondition = "changing" if holder else "leftovers" if found else "down"
+        return LabStatus(name, condition, (), (), holder, found)
+    now = tuple(hosts.host_status(known.spec, host) for host in known.spec.hosts)
+    wires: tuple[WireStatus, ...] = ()
+    if names.wires_netns in network.namespaces(names):
+        wires = network.wire_status(known.spec)
+    if not known.complete or (not wires and known.spec.wires):
+        return LabStatus(name, "changing" if holder else "leftovers", now, wires, holder, found)
+    condition = "up" if all(host.state == "running" for host in now) else "degraded"
+    return LabStatus(name, condition, now, wires, holder, ())
+
+
+def leftovers(name: str) -> list[str]:
+    """Return everything of a lab that is on the machine, in words; nothing when it is down."""
+    return cleanup.leftovers(LabNames(name))
+
+
+def ssh(name: str, host: str, command: Sequence[str] = ()) -> int:
+    """Log in to a host, or run a command there; input and output pass through."""
+    known = _known(name)
+    return access.call(access.ssh_command(LabNames(name), _host(known.spec, host).name, command), lab=name)
+
+
+def run(name: str, command: Sequence[str]) -> int:
+    """Run a command of the controller (Ansible, a test) where it can reach the lab's hosts."""
+    _known(name)
+    return access.call(access.controller_command(LabNames(name), command), lab=name)
+
+
+def exec_in(
+    name: str, host: str, command: Sequence[str], *, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as root inside a host without SSH, and return what it printed."""
+    known = _known(name)
+    return access.inside(LabNames(name), _host(known.spec, host).name, command, stdin)
+
+
+def break_wire(name: str, wire: str, *, silent: bool = False) -> None:
+    """Cut a wire: hosts lose carrier, or (silent) keep it and just hear nothing more."""
+    network.break_wire(_known(name).spec, wire, silent=silent)
+
+
+def heal_wire(name: str, wire: str) -> None:
+    """Mend a wire that `break_wire` cut."""
+    network.heal_wire(_known(name).spec, wire)
+
+
+def kill_host(name: str, host: str) -> None:
+    """Cut a host's power."""
+    known = _known(name)
+    with locks.lab_lock(LabNames(name), f"topology lab kill {host}"):
+        hosts.kill(LabNames(name), _host(known.spec, host).name)
+        (LabNames(name).host_state(host) / "ended").write_text("137\n", encoding="ascii")
+
+
+def start_host(name: str, host: str, *, progress: Progress = no_progress) -> None:
+    """Switch a dead host on again, with its disk as it was, and wait until it answers."""
+    known = _known(name)
+    found = _host(known.spec, host)
+    with locks.lab_lock(LabNames(name), f"topology lab start {host}"):
+        if hosts.host_status(known.spec, found).state == "running":
+            raise LabError(f"host {host} of lab {name} is running already")
+        hosts.kill(LabNames(name), host)
+        hosts.start(known.spec, found, known.disk, fresh_network=True)
+        _wait(known.spec, [found], progress, 1)
+
+
+def wait_for(name: str, host: str, *, seconds: float = BOOT_SECONDS) -> None:
+    """Wait until a host (one that reboots, say) answers SSH."""
+    known = _known(name)
+    found = _host(known.spec, host)
+    address = str(known.spec.management_address(found))
+    access.wait_for_ssh(
+        LabNames(name), {host: address}, seconds=seconds, answered=lambda _: None, still_alive=lambda _: ""
+    )
+
+
+def logs(name: str, host: str) -> Path:
+    """Return the file with a host's console."""
+    return LabNames(name).log(_host(_known(name).spec, host).name)
+
+
+def show_progress(text: str, done: int, total: int) -> None:
+    """Print one line per step."""
+    print(f"[{done}/{total}] {text}", file=sys.stderr, flush=True)
+
+
+def _known(name: str) -> state.LabState:
+    check_prerequisites()
+    known = state.read(LabNames(name))
+    if known is None or LabNames(name).controller_netns not in network.namespaces(LabNames(name)):
+        raise LabError(f"lab {name} is not up; topology lab up starts it")
+    return known
+
+
+def _host(spec: LabSpec, name: str) -> LabHost:
+    for host in spec.hosts:
+        if host.name == name:
+            return host
+    known = ", ".join(host.name for host in spec.hosts)
+    raise LabError(f"lab {spec.name} has no host {name!r}; its hosts are {known}")

@@ -1,0 +1,37 @@
+"""From a plan to the lab that boots a slice of it."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from topology.allocate import Plan, sliced
+from topology.lab.spec import LabHost, LabInterface, LabSpec, LabWire
+
+
+def lab_spec(plan: Plan) -> LabSpec:
+    """Return the hosts and wires of the lab that `plan` is for; ValueError when it is for none.
+
+    Every LAN with a host in it is a wire, and so is every link. A tunnel is a wire of its own
+    until WireGuard carries it.
+    """
+    lab = plan.district.lab
+    if lab is None:
+        raise ValueError("this inventory has no lab.yml")
+    cut = sliced(plan)
+    numbers = {line.host: line.number for line in lab.hosts}
+    numbers |= {f"{c.site}-{c.name}": c.number for c in lab.clients}
+    wires: dict[str, LabWire] = {}
+    hosts = []
+    for name, host in cut.hosts.items():
+        interfaces = []
+        for interface in host.interfaces:
+            if interface.link is not None:
+                wire = LabWire(interface.link, cut.links[interface.link].kind)
+            elif interface.network is not None:
+                wire = LabWire(f"{host.site}.{interface.network}", "lan")
+            else:
+                continue
+            wires.setdefault(wire.name, wire)
+            interfaces.append(LabInterface(interface.name, wire.name))
+        hosts.append(LabHost(name, numbers[name], tuple(interfaces)))
+    return LabSpec(lab.name, tuple(hosts), tuple(wires.values()), ipaddress.IPv4Network(lab.management))

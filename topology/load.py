@@ -1,0 +1,309 @@
+"""From a folder of YAML files to a checked `District`.
+
+`load` reads the whole tree, shapes every file, runs every rule, and either returns a district
+with its warnings or raises InventoryError with all findings at once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from topology import prefix as px
+from topology import source
+from topology.district import FOLDERS, District, Parts, Place
+from topology.finding import Both, Finding, InventoryError, KeyPath, Where
+from topology.rules.catalogue import CATALOGUE
+from topology.schema import (
+    AppsFile, BackboneFile, DistrictFile, KecamatanFile, LabFile, RegistryFile, ServiceFile, Shape, Site,
+)  # fmt: skip
+
+_S = TypeVar("_S", bound=Shape)
+_OWN_FILES = ("inventory.yml", "inventory.yaml", "policy.yml")
+_ANSIBLE_FOLDERS = ("group_vars/", "host_vars/")
+
+_TYPES = {
+    "int_type": Both("a whole number is expected", "seharusnya bilangan bulat"),
+    "int_from_float": Both("a whole number is expected", "seharusnya bilangan bulat"),
+    "float_type": Both("a number is expected", "seharusnya bilangan"),
+    "string_type": Both("text is expected (put it in quotes)", "seharusnya teks (beri tanda kutip)"),
+    "bool_type": Both("true or false is expected", "seharusnya true atau false"),
+    "tuple_type": Both("a list is expected", "seharusnya daftar"),
+    "list_type": Both("a list is expected", "seharusnya daftar"),
+    "dict_type": Both("`key: value` lines are expected", "seharusnya baris `kunci: nilai`"),
+    "model_type": Both("`key: value` lines are expected", "seharusnya baris `kunci: nilai`"),
+    "model_attributes_type": Both("`key: value` lines are expected", "seharusnya baris `kunci: nilai`"),
+    "date_type": Both("a date is expected, like 2026-11-24", "seharusnya tanggal, seperti 2026-11-24"),
+}
+
+
+def load(inventory: str | Path) -> tuple[District, tuple[Finding, ...], source.Tree]:
+    """Read and check an inventory.
+
+    Returns the district, its warnings and the tree (which knows line numbers).
+    Raises InventoryError, whose `tree` attribute can show them, when there are errors.
+    """
+    tree = read(Path(inventory))
+    district, findings = check(tree)
+    if district is None:
+        raise LoadError(findings, tree)
+    return district, findings, tree
+
+
+class LoadError(InventoryError):
+    """InventoryError that also carries the tree, to show its findings with lines."""
+
+    def __init__(self, findings: tuple[Finding, ...], tree: source.Tree) -> None:
+        super().__init__(findings)
+        self.tree = tree
+
+
+def read(root: Path) -> source.Tree:
+    """Read all files of an inventory; a lab's are its own lab.yml and the district's it names."""
+    tree = source.read(root)
+    lab = tree.documents.get("lab.yml")
+    if lab is None:
+        return tree
+    base = lab.data.get("district") if isinstance(lab.data, dict) else None
+    below = source.read(root / base) if isinstance(base, str) else source.Tree(str(root))
+    for name, document in tree.documents.items():
+        key = name if name == "lab.yml" else f"lab/{name}"
+        document.name = key
+        below.documents[key] = document
+        below.elsewhere[key] = tree.shown(name)
+    for finding in tree.findings:
+        key = f"lab/{finding.where.file}"
+        below.elsewhere[key] = tree.shown(finding.where.file)
+        below.findings.append(Finding(finding.rule, Where(key, line=finding.where.line), finding.values))
+        below.broken.add(key)
+    return below
+
+
+def check(tree: source.Tree) -> tuple[District | None, tuple[Finding, ...]]:
+    """Shape and check a tree of documents.
+
+    Returns the district, or None when there are errors, and every finding in order of place.
+    """
+    from topology import rules  # noqa: PLC0415  (rules know this package's models)
+
+    findings = list(tree.findings)
+    parts = shape(tree, findings)
+    rules.run(parts, findings)
+    ordered = tuple(sorted(findings, key=lambda f: (f.where.file, tree.line(f.where), f.rule, str(f.values))))
+    if any(CATALOGUE[f.rule].severity == "error" for f in ordered):
+        return None, ordered
+    return assemble(parts), ordered
+
+
+def shape(tree: source.Tree, findings: list[Finding]) -> Parts:
+    """Give every document its shape; what does not fit becomes a finding."""
+    parts = Parts(root=tree.root, complete=not tree.broken)
+    before = len(findings)
+    for name in sorted(tree.documents):
+        data = tree.documents[name].data
+        parts.raw[name] = data
+        _shape_one(parts, name, data, findings)
+    for name in ("district.yml", "registry.yml"):
+        if name not in tree.documents and name not in tree.broken:
+            findings.append(Finding("IO005", Where(name, line=1)))
+    if len(findings) > before:
+        parts.complete = False
+    return parts
+
+
+def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> None:
+    if name == "district.yml":
+        parts.facts = _fit(DistrictFile, name, data, findings)
+    elif name == "registry.yml":
+        parts.registry = _fit(RegistryFile, name, data, findings)
+    elif name == "backbone.yml":
+        parts.backbone = _fit(BackboneFile, name, data, findings)
+    elif name == "apps.yml":
+        parts.apps = _fit(AppsFile, name, data, findings)
+    elif name == "lab.yml":
+        parts.lab = _fit(LabFile, name, data, findings)
+    elif name.startswith("services/") and name.count("/") == 1:
+        service = _fit(ServiceFile, name, data, findings)
+        if service is not None:
+            parts.services[Path(name).stem] = service
+    elif name.startswith("sites/"):
+        _shape_site(parts, name, data, findings)
+    elif name not in _OWN_FILES and not name.removeprefix("lab/").startswith((*_ANSIBLE_FOLDERS, *_OWN_FILES)):
+        findings.append(Finding("IO006", Where(name, line=1)))
+
+
+def _shape_site(parts: Parts, name: str, data: Any, findings: list[Finding]) -> None:
+    folder = name.rpartition("/")[0] + "/"
+    if folder not in FOLDERS:
+        findings.append(Finding("IO006", Where(name, line=1)))
+        return
+    model, kinds = FOLDERS[folder]
+    slug = Path(name).stem
+    if isinstance(data, dict) and isinstance(data.get("kind"), str) and data["kind"] not in kinds:
+        findings.append(
+            Finding("ST001", Where(name, ("kind",)), {"slug": slug, "kind": data["kind"], "folder": folder})
+        )
+        return
+    site = _fit(model, name, data, findings)
+    if site is None:
+        return
+    assert isinstance(site, Site)
+    kind: str = site.kind  # type: ignore[attr-defined]
+    _add_site(parts, slug, kind, site, Where(name), findings)
+    if isinstance(site, KecamatanFile):
+        for index, village in enumerate(site.villages):
+            _add_site(parts, village.slug, "desa", village, Where(name, ("villages", index)), findings)
+            parts.village_of.setdefault(village.slug, slug)
+
+
+def _add_site(parts: Parts, slug: str, kind: str, site: Site, where: Where, findings: list[Finding]) -> None:
+    if slug in parts.sites:
+        other = parts.sites[slug][2].file
+        findings.append(Finding("ST002", where, {"name": slug, "other": other}))
+        return
+    parts.sites[slug] = (kind, site, where)
+
+
+def _fit(model: type[_S], name: str, data: Any, findings: list[Finding]) -> _S | None:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            findings.append(_shape_finding(model, name, data, item))
+        return None
+
+
+def _shape_finding(model: type[Shape], name: str, data: Any, item: Any) -> Finding:
+    kind: str = item["type"]
+    steps = [s for s in item["loc"] if s != "[key]"]
+    path = _existing(data, steps)
+    key = ".".join(str(s) for s in steps) or Path(name).stem
+    if kind == "extra_forbidden":
+        known = _known_keys(model, data, steps[:-1])
+        return Finding("SC001", Where(name, path, key=True), {"key": steps[-1], "known": known})
+    if kind == "missing":
+        return Finding("SC003", Where(name, path, key=True), {"key": key})
+    if kind in _TYPES:
+        return Finding("SC002", Where(name, path), {"key": key, "problem": _TYPES[kind]})
+    return Finding("SC004", Where(name, path), {"key": key, "problem": _value_problem(kind, item)})
+
+
+def _value_problem(kind: str, item: Any) -> Both:
+    context = item.get("ctx", {})
+    given = item.get("input")
+    if kind == "literal_error":
+        return Both(f"`{given}` is not one of {context['expected']}", f"`{given}` bukan salah satu dari "
+                    f"{context['expected'].replace(' or ', ' atau ')}")  # fmt: skip
+    if kind == "string_pattern_mismatch":
+        return Both(f"`{given}` does not have the form {context['pattern']}",
+                    f"`{given}` tidak berbentuk {context['pattern']}")  # fmt: skip
+    bounds = {
+        "greater_than_equal": ("ge", "at least", "sekurangnya"),
+        "greater_than": ("gt", "more than", "lebih dari"),
+        "less_than_equal": ("le", "at most", "paling banyak"),
+        "less_than": ("lt", "less than", "kurang dari"),
+        "too_short": ("min_length", "its length must be at least", "panjangnya sekurangnya"),
+        "too_long": ("max_length", "its length must be at most", "panjangnya paling banyak"),
+        "string_too_short": ("min_length", "its length must be at least", "panjangnya sekurangnya"),
+        "string_too_long": ("max_length", "its length must be at most", "panjangnya paling banyak"),
+    }
+    if kind in bounds:
+        name, en, id_ = bounds[kind]
+        return Both(f"{en} {context[name]}", f"{id_} {context[name]}")
+    return Both(item["msg"], item["msg"])
+
+
+def _existing(data: Any, steps: list[str | int]) -> KeyPath:
+    """Return the part of `steps` that exists in the data (a union adds steps of its own)."""
+    path: list[str | int] = []
+    for step in steps:
+        if isinstance(data, dict) and step in data:
+            data = data[step]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            break
+        path.append(step)
+    return tuple(path)
+
+
+def _known_keys(model: type[Shape], data: Any, steps: list[str | int]) -> list[str]:
+    """Return the keys that are known at `steps`, by following the models' annotations."""
+    current: Any = model
+    for step in steps:
+        current = _inner(current, step)
+        if current is None:
+            return []
+    fields: dict[str, Any] = getattr(current, "model_fields", {})
+    return sorted(fields)
+
+
+def _inner(current: Any, step: str | int) -> Any:
+    fields = getattr(current, "model_fields", None)
+    annotation = fields[step].annotation if fields and step in fields else current
+    return _model_in(annotation)
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, Shape):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def assemble(parts: Parts) -> District:
+    """Return the district of parts that no rule objects to."""
+    facts, registry = parts.facts, parts.registry
+    assert facts is not None and registry is not None
+    return District(
+        root=parts.root,
+        facts=facts,
+        registry=registry,
+        space=space_of(facts),
+        places=places(parts),
+        backbone=parts.backbone or BackboneFile(),
+        apps=parts.apps,
+        services=parts.services,
+        links={line.name: line.number for line in registry.links if line.retired is None},
+        lab=parts.lab,
+    )
+
+
+def space_of(facts: DistrictFile) -> px.Space:
+    """Return the district's address space; ValueError when a prefix cannot be parsed."""
+    gua = facts.prefixes.gua
+    return px.Space(
+        ipaddress.IPv4Network(facts.prefixes.ipv4),
+        ipaddress.IPv6Network(facts.prefixes.ula),
+        ipaddress.IPv6Network(gua) if gua else None,
+    )
+
+
+def places(parts: Parts) -> dict[str, Place]:
+    """Return every site that has a number, by slug; one without is left out (rule RG002 says so)."""
+    registry = parts.registry
+    assert registry is not None
+    octets = {
+        section: {line.slug: base + line.number for line in getattr(registry, section) if line.retired is None}
+        for section, base in px.SECTION_BASE.items()
+    }
+    villages = {line.slug: line for line in registry.desa if line.retired is None}
+    found: dict[str, Place] = {}
+    for slug, (kind, data, where) in parts.sites.items():
+        if kind == "desa":
+            line = villages.get(slug)
+            if line is not None and line.kecamatan in octets["kecamatan"]:
+                found[slug] = Place(
+                    slug, kind, data, where, line.number, octets["kecamatan"][line.kecamatan],
+                    16 + 8 * line.number, parts.village_of[slug],
+                )  # fmt: skip
+        elif slug in octets[px.SECTION_OF[kind]]:
+            octet = octets[px.SECTION_OF[kind]][slug]
+            found[slug] = Place(slug, kind, data, where, octet & 63, octet)
+    return found

@@ -1,0 +1,27 @@
+"""The rules: functions that look at the parts of an inventory and yield findings.
+
+A rule never raises and never stops another one. Where a file could not be read, rules about
+things that are missing keep quiet, so that one cause gives one finding.
+"""
+
+from __future__ import annotations
+
+from topology.district import Parts
+from topology.finding import Finding
+from topology.rules import addresses, backbone, lab, references, registry, sites
+
+_ALL = (
+    registry.numbers, registry.lines_and_sites, registry.villages, registry.links, registry.vpn_users,
+    sites.names, sites.gateways, sites.networks, sites.counts, sites.subdomains,
+    addresses.district_prefixes, addresses.host_numbers, addresses.legacy, addresses.uplinks, addresses.literals,
+    addresses.macs,
+    references.hubs, references.guests, references.services, references.applications, references.operator,
+    backbone.ends, backbone.tree, backbone.losses,
+    lab.slice_exists,
+)  # fmt: skip
+
+
+def run(parts: Parts, findings: list[Finding]) -> None:
+    """Run every rule on `parts` and add what they find."""
+    for rule in _ALL:
+        findings.extend(rule(parts))

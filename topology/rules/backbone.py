@@ -1,0 +1,80 @@
+"""Rules about links between sites (BB)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from topology.backbone import circle_of, free_space_loss_db
+from topology.district import Parts
+from topology.finding import Finding, Where
+
+FILE = "backbone.yml"
+
+
+def ends(parts: Parts) -> Iterator[Finding]:
+    """Links end at two different sites that exist, and have a name of their own."""
+    if parts.backbone is None:
+        return
+    names: dict[str, int] = {}
+    for index, link in enumerate(parts.backbone.links):
+        where = Where(FILE, ("links", index))
+        if link.name in names:
+            yield Finding("ST002", where.at("name"), {"name": link.name, "other": f"{FILE} ({names[link.name] + 1})"})
+        names.setdefault(link.name, index)
+        if link.ends[0] == link.ends[1]:
+            yield Finding("BB005", where.at("ends"), {"link": link.name, "site": link.ends[0]})
+        for end, site in enumerate(link.ends):
+            if site not in parts.sites and parts.complete:
+                yield Finding("BB001", where.at("ends", end), {"link": link.name, "site": site})
+
+
+def tree(parts: Parts) -> Iterator[Finding]:
+    """Radio links that are declared a tree have no circle and leave no kecamatan out."""
+    backbone = parts.backbone
+    if backbone is None or backbone.tree is None:
+        return
+    root = backbone.tree.root
+    if root not in parts.sites:
+        if parts.complete:
+            values = {"what": "site", "name": root, "hint": ""}
+            yield Finding("RF001", Where(FILE, ("tree", "root")), values)
+        return
+    neighbours: dict[str, list[str]] = {}
+    for index, link in enumerate(backbone.links):
+        a, b = link.ends
+        if link.kind != "radio" or a == b:
+            continue
+        circle = circle_of(neighbours, a, b)
+        if circle:
+            values = {"link": link.name, "circle": " - ".join(circle)}
+            yield Finding("BB002", Where(FILE, ("links", index)), values)
+            continue
+        neighbours.setdefault(a, []).append(b)
+        neighbours.setdefault(b, []).append(a)
+    if not parts.complete:
+        return
+    reached = {root}
+    pending = [root]
+    while pending:
+        for other in neighbours.get(pending.pop(), ()):
+            if other not in reached:
+                reached.add(other)
+                pending.append(other)
+    for slug, (kind, _, where) in parts.sites.items():
+        if slug not in reached and (kind == "kecamatan" or slug in neighbours):
+            yield Finding("BB003", where, {"site": slug, "root": root})
+
+
+def losses(parts: Parts) -> Iterator[Finding]:
+    """A link's loss lies within 1 dB of free space (facts of the plan's Table 5)."""
+    if parts.backbone is None:
+        return
+    for index, link in enumerate(parts.backbone.links):
+        if link.loss_db is None or link.range_km is None:
+            continue
+        computed = free_space_loss_db(link.range_km, parts.backbone.frequency_mhz)
+        if abs(link.loss_db - computed) > 1:
+            values = {
+                "link": link.name, "loss": link.loss_db, "range": link.range_km, "computed": f"{computed:.1f}",
+            }  # fmt: skip
+            yield Finding("BB004", Where(FILE, ("links", index, "loss_db")), values)

@@ -1,0 +1,166 @@
+"""Every rule: permanent id, severity, English and Indonesian text (`what; what to do`).
+
+Ids are never reused. docs/errors.md and the fixtures in tests/rules are checked against this.
+"""
+
+from __future__ import annotations
+
+from topology.finding import Rule, Severity
+
+_E: Severity = "error"
+_W: Severity = "warning"
+
+_ALL = (
+    # -- reading files -------------------------------------------------------------------------
+    Rule("IO001", _E, "cannot be read: {reason}; check that it exists and its permissions",
+         "tidak dapat dibaca: {reason}; periksa keberadaan berkas dan hak aksesnya"),
+    Rule("IO002", _E, "is not UTF-8 (byte {byte}); save the file as UTF-8",
+         "bukan UTF-8 (bita {byte}); simpan berkas sebagai UTF-8"),
+    Rule("IO003", _E, "is larger than {limit} bytes and is not read; split it or remove what does not belong here",
+         "lebih besar dari {limit} bita dan tidak dibaca; pecah berkas atau hapus isi yang bukan tempatnya"),
+    Rule("IO004", _E, "is a loop of symbolic links; replace the link by the file or folder itself",
+         "adalah tautan simbolik yang berputar; ganti tautan dengan berkas atau folder aslinya"),
+    Rule("IO005", _E, "is missing; create it, `docs/inventory.md` says what it holds",
+         "tidak ada; buat berkas ini, isinya dijelaskan di `docs/inventory.md`"),
+    Rule("IO006", _E, "is a file nobody reads; move it to its place or remove it",
+         "adalah berkas yang tidak dibaca siapa pun; pindahkan ke tempatnya atau hapus"),
+    # -- YAML ----------------------------------------------------------------------------------
+    Rule("YA001", _E, "is not valid YAML: {problem}; correct the line",
+         "bukan YAML yang sah: {problem}; perbaiki baris ini"),
+    Rule("YA002", _E, "is indented with a tab; use spaces", "memakai tab sebagai indentasi; gunakan spasi"),
+    Rule("YA003", _E, "is empty; fill it or remove it", "kosong; isi atau hapus berkas ini"),
+    Rule("YA004", _E, "uses a YAML alias; write the value out, or put it where it belongs once",
+         "memakai alias YAML; tulis nilainya, atau letakkan sekali di tempatnya"),
+    Rule("YA005", _E, "has the key `{key}` twice; keep one", "memuat kunci `{key}` dua kali; sisakan satu"),
+    Rule("YA006", _E, "is nested deeper than {limit} levels; make it flat",
+         "bersarang lebih dari {limit} tingkat; sederhanakan"),
+    # -- shape ---------------------------------------------------------------------------------
+    Rule("SC001", _E, "unknown key `{key}`; known here: {known}", "kunci `{key}` tidak dikenal; yang dikenal: {known}"),
+    Rule("SC002", _E, "`{key}` has the wrong type: {problem}; correct the value",
+         "`{key}` salah jenis: {problem}; perbaiki nilainya"),
+    Rule("SC003", _E, "`{key}` is missing; add it", "`{key}` tidak ada; tambahkan"),
+    Rule("SC004", _E, "`{key}` has a value that is not allowed: {problem}; correct the value",
+         "`{key}` berisi nilai yang tidak diizinkan: {problem}; perbaiki nilainya"),
+    # -- registry ------------------------------------------------------------------------------
+    Rule("RG001", _E, "{section} number {number} is used twice, by `{first}` and `{second}`; give `{second}` the next "
+         "free number, {free}",
+         "nomor {section} {number} dipakai dua kali, oleh `{first}` dan `{second}`; beri `{second}` nomor bebas "
+         "berikutnya, {free}"),
+    Rule("RG002", _E, "`{slug}` has no number in registry.yml; add the line: {line}",
+         "`{slug}` belum bernomor di registry.yml; tambahkan baris: {line}"),
+    Rule("RG003", _E, "`{slug}` is retired since {retired} but is still described here; remove it, or give it a new "
+         "number under a new name",
+         "`{slug}` sudah pensiun sejak {retired} tetapi masih ada di sini; hapus, atau beri nomor baru dengan nama "
+         "baru"),
+    Rule("RG004", _E, "{section} number {number} of `{slug}` is out of its class's range {first}-{last}; take a free "
+         "number in it, {free}",
+         "nomor {section} {number} milik `{slug}` di luar rentang kelasnya {first}-{last}; pakai nomor bebas, {free}"),
+    Rule("RG005", _E, "`{slug}` is in the registry but nothing describes it; add {file}, or mark the line "
+         "`retired: <date>`",
+         "`{slug}` ada di registri tetapi tidak ada yang menjelaskannya; tambahkan {file}, atau tandai baris ini "
+         "`retired: <tanggal>`"),
+    Rule("RG006", _E, "link number {number} of `{slug}` may not be used: a multiple of 128 is the subnet-router "
+         "address of its /64 (RFC 6164); take the next free number, {free}",
+         "nomor tautan {number} milik `{slug}` tidak boleh dipakai: kelipatan 128 adalah alamat subnet-router /64 "
+         "(RFC 6164); pakai nomor bebas berikutnya, {free}"),
+    Rule("RG007", _E, "`{slug}` is in section {section} of the registry twice; keep the line it was first given",
+         "`{slug}` muncul dua kali di bagian {section} registri; sisakan baris yang pertama"),
+    Rule("RG008", _E, "registry line {line} of {revision} is gone or changed; numbers are for ever: put it back, and "
+         "mark it `retired: <date>` if it is no longer used",
+         "baris registri {line} dari {revision} hilang atau berubah; nomor berlaku selamanya: kembalikan, dan tandai "
+         "`retired: <tanggal>` bila tidak dipakai lagi"),
+    Rule("RG009", _E, "`{slug}` extends `{extends}`, which is not a kecamatan of its own in the registry; name one",
+         "`{slug}` memperluas `{extends}` yang bukan kecamatan tersendiri di registri; sebut yang benar"),
+    # -- sites ---------------------------------------------------------------------------------
+    Rule("ST001", _E, "`{slug}` says it is a {kind} but lies in {folder}; move the file or correct the kind",
+         "`{slug}` menyatakan diri {kind} tetapi terletak di {folder}; pindahkan berkas atau perbaiki jenisnya"),
+    Rule("ST002", _E, "the name `{name}` is already taken by {other}; choose another",
+         "nama `{name}` sudah dipakai {other}; pilih nama lain"),
+    Rule("ST003", _E, "`{slug}` has {count} villages, its /16 carries {limit}; register a second number: "
+         "`- {{number: {free}, slug: {slug}-2, extends: {slug}}}` and put the rest there",
+         "`{slug}` memiliki {count} desa, sedangkan /16-nya memuat {limit}; daftarkan nomor kedua: "
+         "`- {{number: {free}, slug: {slug}-2, extends: {slug}}}` dan letakkan sisanya di sana"),
+    Rule("ST004", _E, "two gateways are possible only at the data centre (kind dc), as members 2 and 3; keep one, or "
+         "correct the members",
+         "dua gateway hanya mungkin di pusat data (kind dc), sebagai anggota 2 dan 3; sisakan satu, atau perbaiki "
+         "anggotanya"),
+    Rule("ST005", _E, "a village has only the networks {allowed}, not `{network}`; remove it",
+         "desa hanya memiliki jaringan {allowed}, bukan `{network}`; hapus"),
+    Rule("ST006", _E, "network `{network}` is not a standard role and has no number; give it one of 11-15, free here: "
+         "{free}",
+         "jaringan `{network}` bukan peran baku dan belum bernomor; beri salah satu dari 11-15, yang bebas: {free}"),
+    Rule("ST007", _E, "network number {number} is used by `{first}` and `{second}`; give `{second}` a free one: {free}",
+         "nomor jaringan {number} dipakai `{first}` dan `{second}`; beri `{second}` nomor bebas: {free}"),
+    Rule("ST008", _E, "network `{network}` is a standard role with the fixed number {number}; remove its `number:`",
+         "jaringan `{network}` adalah peran baku bernomor tetap {number}; hapus `number:`-nya"),
+    Rule("ST009", _E, "the master plan counts {planned} {what}, the inventory has {count}; correct the inventory, or "
+         "`planned:` if the plan has changed",
+         "rencana induk menghitung {planned} {what}, inventaris memuat {count}; perbaiki inventaris, atau `planned:` "
+         "bila rencana berubah"),
+    Rule("ST010", _W, "the master plan counts {planned} villages, {count} are entered; add them to their kecamatan as "
+         "their names come in (`topology next desa`)",
+         "rencana induk menghitung {planned} desa/kelurahan, baru {count} yang terdaftar; tambahkan ke kecamatannya "
+         "(`topology next desa`)"),
+    Rule("ST011", _W, "no administrator is named; nobody but the automation account can log in: add `admins:`",
+         "belum ada administrator; hanya akun otomasi yang dapat masuk: tambahkan `admins:`"),
+    Rule("ST012", _E, "two sites have the sub-domain `{name}`; give one another",
+         "dua lokasi memakai subdomain `{name}`; beri salah satunya nama lain"),
+    Rule("ST013", _E, "uplink `{name}` is not the first and names no port; add `port:`",
+         "uplink `{name}` bukan yang pertama dan belum menyebut port; tambahkan `port:`"),
+    # -- addresses -----------------------------------------------------------------------------
+    Rule("IP001", _E, "`{prefix}` is not a prefix: {problem}; write it like {example}",
+         "`{prefix}` bukan prefiks: {problem}; tulis seperti {example}"),
+    Rule("IP002", _E, "`{prefix}` has bits set to the right of its length; write {correct}",
+         "`{prefix}` memiliki bit di kanan panjang prefiksnya; tulis {correct}"),
+    Rule("IP003", _E, "number {number} of network `{network}` is taken by `{first}` and `{second}`; give `{second}` the "
+         "next free one, {free}",
+         "nomor {number} pada jaringan `{network}` dipakai `{first}` dan `{second}`; beri `{second}` nomor bebas "
+         "berikutnya, {free}"),
+    Rule("IP004", _E, "`{host}` ({kind}) has number {number}, outside {range}; take a free one, {free}",
+         "`{host}` ({kind}) bernomor {number}, di luar {range}; pakai nomor bebas, {free}"),
+    Rule("IP005", _E, "the address `{address}` is written here, but addresses follow from numbers; remove it, or name "
+         "the host",
+         "alamat `{address}` ditulis di sini, padahal alamat berasal dari nomor; hapus, atau sebut nama hostnya"),
+    Rule("IP006", _E, "legacy prefix {prefix} of `{slug}` overlaps {other}; renumber the one that is easier, or mark it "
+         "`routed: false`",
+         "prefiks lama {prefix} milik `{slug}` bertumpang tindih dengan {other}; ganti nomor yang lebih mudah, atau "
+         "tandai `routed: false`"),
+    Rule("IP007", _E, "the ipv4 prefix must be a private /8, not {prefix}; use 10.0.0.0/8",
+         "prefiks ipv4 harus /8 privat, bukan {prefix}; gunakan 10.0.0.0/8"),
+    Rule("IP008", _E, "the ula prefix must be a /48 inside fd00::/8 with random bits (RFC 4193), not {prefix}; try "
+         "{example}",
+         "prefiks ula harus /48 di dalam fd00::/8 dengan bit acak (RFC 4193), bukan {prefix}; coba {example}"),
+    Rule("IP009", _E, "the gua prefix must be a global /48, not {prefix}; enter the prefix your provider gave you",
+         "prefiks gua harus /48 global, bukan {prefix}; isi dengan prefiks dari penyedia Anda"),
+    Rule("IP010", _W, "the gua prefix {prefix} is the documentation prefix; enter the district's own when it has one",
+         "prefiks gua {prefix} adalah prefiks dokumentasi; ganti dengan milik kabupaten bila sudah ada"),
+    Rule("IP011", _E, "MAC address {mac} belongs to `{first}` and `{second}`; correct one",
+         "alamat MAC {mac} dipakai `{first}` dan `{second}`; perbaiki salah satunya"),
+    Rule("IP012", _E, "`{host}` has {count} interfaces and those without a `name:` cannot be told apart; name them: "
+         "{networks}",
+         "`{host}` memiliki {count} antarmuka dan yang tanpa `name:` tidak dapat dibedakan; beri nama: {networks}"),
+    # -- references ----------------------------------------------------------------------------
+    Rule("RF001", _E, "there is no {what} `{name}`{hint}; correct the name or add it",
+         "tidak ada {what} `{name}`{hint}; perbaiki namanya atau tambahkan"),
+    Rule("RF002", _E, "application group `{group}` has {count} applications for {year}, the plan says {planned}; "
+         "correct the years",
+         "kelompok aplikasi `{group}` memiliki {count} aplikasi untuk {year}, rencana menyebut {planned}; perbaiki "
+         "tahunnya"),
+    Rule("RF003", _E, "application `{name}` is twice in group `{group}`; remove or rename one",
+         "aplikasi `{name}` dua kali dalam kelompok `{group}`; hapus atau ganti nama salah satunya"),
+    # -- backbone ------------------------------------------------------------------------------
+    Rule("BB001", _E, "link `{link}` ends at `{site}`, which is no site; correct the end or add the site",
+         "tautan `{link}` berujung di `{site}` yang bukan lokasi; perbaiki ujungnya atau tambahkan lokasinya"),
+    Rule("BB002", _E, "link `{link}` closes a circle in what is declared a tree: {circle}; remove one of them",
+         "tautan `{link}` membentuk lingkaran pada topologi yang dinyatakan pohon: {circle}; hapus salah satunya"),
+    Rule("BB003", _E, "`{site}` is not reached from the tree's root `{root}`; add the missing link",
+         "`{site}` tidak terjangkau dari akar pohon `{root}`; tambahkan tautan yang kurang"),
+    Rule("BB004", _E, "loss of `{link}` is {loss} dB, free space over {range} km gives {computed} dB; correct the "
+         "figure that is wrong",
+         "redaman `{link}` {loss} dB, sedangkan ruang bebas sejauh {range} km memberi {computed} dB; perbaiki angka "
+         "yang salah"),
+    Rule("BB005", _E, "link `{link}` joins `{site}` to itself; correct one end",
+         "tautan `{link}` menghubungkan `{site}` dengan dirinya sendiri; perbaiki salah satu ujung"),
+)  # fmt: skip
+
+CATALOGUE: dict[str, Rule] = {rule.id: rule for rule in _ALL}

@@ -1,0 +1,122 @@
+"""Rules about names that must lead somewhere (RF)."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from topology.district import Parts
+from topology.finding import Both, Finding, Where
+from topology.rules.sites import host_name, known_networks
+
+
+def missing(what: Both | str, name: str, known: Iterable[str], where: Where) -> Finding:
+    """Return the finding for a name that leads nowhere, with the nearest name that exists."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = Both(f" (did you mean `{near[0]}`?)", f" (maksudnya `{near[0]}`?)") if near else ""
+    return Finding("RF001", where, {"what": what, "name": name, "hint": hint})
+
+
+def gateway_names(parts: Parts) -> dict[str, str]:
+    """Return every gateway's full name with its site."""
+    return {host_name(slug, g.name): slug for slug, (_, site, _) in parts.sites.items() for g in site.gateways}
+
+
+def host_names(parts: Parts) -> set[str]:
+    """Return every host's full name, gateways and application guests included."""
+    names = set(gateway_names(parts))
+    names |= {host_name(slug, h.name) for slug, (_, site, _) in parts.sites.items() for h in site.hosts}
+    if parts.apps is not None:
+        names |= {host_name(s, f"app-{a.slug}") for s in parts.apps.sites for a in parts.apps.applications}
+    return names
+
+
+def hubs(parts: Parts) -> Iterator[Finding]:
+    """Hubs are gateways of a data centre or DR site, each with a slot of its own."""
+    if parts.facts is None:
+        return
+    gateways = gateway_names(parts)
+    slots: dict[int, str] = {}
+    for index, hub in enumerate(parts.facts.hubs):
+        where = Where("district.yml", ("hubs", index))
+        if hub.slot in slots:
+            values = {"section": "hubs", "number": hub.slot, "first": slots[hub.slot], "second": hub.gateway}
+            spare = next((n for n in (1, 2, 3) if n not in {h.slot for h in parts.facts.hubs}), "-")
+            yield Finding("RG001", where.at("slot"), values | {"free": spare})
+        slots.setdefault(hub.slot, hub.gateway)
+        if hub.gateway in gateways:
+            if parts.sites[gateways[hub.gateway]][0] not in ("dc", "drc"):
+                what = Both("data-centre gateway", "gateway pusat data")
+                yield missing(what, hub.gateway, (), where.at("gateway"))
+        elif parts.complete:
+            yield missing("gateway", hub.gateway, gateways, where.at("gateway"))
+
+
+def guests(parts: Parts) -> Iterator[Finding]:
+    """A guest runs on a hypervisor of its site."""
+    for _, site, where in parts.sites.values():
+        hypervisors = {h.name for h in site.hosts if h.kind == "hypervisor"}
+        for index, host in enumerate(site.hosts):
+            if host.on is not None and host.on not in hypervisors:
+                yield missing("hypervisor", host.on, hypervisors, where.at("hosts", index, "on"))
+
+
+def services(parts: Parts) -> Iterator[Finding]:
+    """Services run on hosts that exist."""
+    if not parts.complete:
+        return
+    names = host_names(parts)
+    for service, data in parts.services.items():
+        for index, host in enumerate(data.hosts):
+            if host not in names:
+                yield missing("host", host, names, Where(f"services/{service}.yml", ("hosts", index)))
+
+
+def operator(parts: Parts) -> Iterator[Finding]:
+    """The office that runs ICT exists."""
+    if parts.facts is None or not parts.complete or parts.facts.operator is None:
+        return
+    if parts.facts.operator not in parts.sites:
+        what = Both("office", "kantor")
+        yield missing(what, parts.facts.operator, parts.sites, Where("district.yml", ("operator",)))
+
+
+def applications(parts: Parts) -> Iterator[Finding]:
+    """Applications: known groups, owners and sites; the counts per year hold; names once per group."""
+    apps = parts.apps
+    if apps is None:
+        return
+    groups = {g.name: g for g in apps.groups}
+    seen: dict[tuple[str, str], int] = {}
+    slugs: dict[str, int] = {}
+    for index, app in enumerate(apps.applications):
+        where = Where("apps.yml", ("applications", index))
+        if app.group not in groups:
+            yield missing(Both("application group", "kelompok aplikasi"), app.group, groups, where.at("group"))
+        if (app.group, app.name.casefold()) in seen:
+            yield Finding("RF003", where.at("name"), {"name": app.name, "group": app.group})
+        seen[app.group, app.name.casefold()] = index
+        if app.slug in slugs:
+            other = f"apps.yml ({apps.applications[slugs[app.slug]].name})"
+            yield Finding("ST002", where.at("slug"), {"name": app.slug, "other": other})
+        slugs.setdefault(app.slug, index)
+        if app.owner is not None and parts.complete and app.owner not in parts.sites:
+            yield missing(Both("owner", "pemilik"), app.owner, parts.sites, where.at("owner"))
+    for index, site in enumerate(apps.sites):
+        where = Where("apps.yml", ("sites", index))
+        if site not in parts.sites:
+            if parts.complete:
+                yield missing(Both("site", "lokasi"), site, parts.sites, where)
+            continue
+        nets = known_networks(parts, parts.sites[site][0], site)
+        if nets and apps.network not in nets:
+            yield missing(Both(f"network at `{site}`", f"jaringan di `{site}`"), apps.network, nets, where)
+    counted = Counter((a.group, str(a.year)) for a in apps.applications)
+    for index, group in enumerate(apps.groups):
+        years = set(group.per_year) | {year for name, year in counted if name == group.name}
+        for year in sorted(years):
+            planned, count = group.per_year.get(year, 0), counted[group.name, year]
+            if planned != count:
+                values = {"group": group.name, "count": count, "year": year, "planned": planned}
+                yield Finding("RF002", Where("apps.yml", ("groups", index, "per_year", year)), values)

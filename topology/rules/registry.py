@@ -1,0 +1,204 @@
+"""Rules about permanent numbers (RG)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from topology import prefix as px
+from topology.district import Parts
+from topology.finding import Finding, Where
+from topology.schema import RegistryFile
+
+FILE = "registry.yml"
+RANGES: dict[str, tuple[int, int]] = {
+    "skpd": (1, px.MAX_NUMBER),
+    "kecamatan": (1, px.MAX_NUMBER),
+    "dc": (1, px.MAX_NUMBER),
+    "desa": (0, px.MAX_VILLAGES - 1),
+    "links": (1, px.MAX_REGISTERED_LINK),
+    "vpn_users": (10, 250),
+}
+"""First and last number of each section of the registry."""
+
+
+def free(used: Iterable[int], section: str) -> int | None:
+    """Return the number after the highest used one, or the lowest gap when the class is full.
+
+    Retired numbers count as used: a number is never given twice.
+    """
+    first, last = RANGES[section]
+    taken = set(used)
+    highest: int = max((n for n in taken if first <= n <= last), default=first - 1)
+    candidates: list[int] = [*range(highest + 1, last + 1), *range(first, highest)]
+    for number in candidates:
+        if number not in taken and (section != "links" or px.usable_link(number)):
+            return number
+    return None
+
+
+def _name(line: Any) -> str:
+    return str(getattr(line, "slug", None) or line.name)
+
+
+def _sections(registry: RegistryFile) -> Iterator[tuple[str, str, list[tuple[int, Any]]]]:
+    """Yield (section, label, lines with their index); villages are one section per kecamatan."""
+    for section in ("skpd", "kecamatan", "dc", "links", "vpn_users"):
+        yield section, section, list(enumerate(getattr(registry, section)))
+    by_kecamatan: dict[str, list[tuple[int, Any]]] = {}
+    for index, line in enumerate(registry.desa):
+        by_kecamatan.setdefault(line.kecamatan, []).append((index, line))
+    for kecamatan, lines in by_kecamatan.items():
+        yield "desa", f"desa/{kecamatan}", lines
+
+
+def numbers(parts: Parts) -> Iterator[Finding]:
+    """Numbers used twice, out of range, names twice in a section."""
+    if parts.registry is None:
+        return
+    names: dict[tuple[str, str], int] = {}
+    for section, label, lines in _sections(parts.registry):
+        first, last = RANGES[section]
+        seen: dict[int, str] = {}
+        used = [line.number for _, line in lines]
+        for index, line in lines:
+            where, name = Where(FILE, (section, index, "number")), _name(line)
+            if not first <= line.number <= last:
+                values = {"section": label, "number": line.number, "slug": name, "first": first, "last": last}
+                yield Finding("RG004", where, values | {"free": free(used, section)})
+            elif line.number in seen:
+                values = {"section": label, "number": line.number, "first": seen[line.number], "second": name}
+                yield Finding("RG001", where, values | {"free": free(used, section)})
+            seen.setdefault(line.number, name)
+            if (section, name) in names and line.retired is None:
+                yield Finding("RG007", Where(FILE, (section, index)), {"slug": name, "section": section})
+            if line.retired is None:
+                names[section, name] = index
+
+
+def lines_and_sites(parts: Parts) -> Iterator[Finding]:
+    """Sites without a line, lines without a site, retired lines still described."""
+    registry = parts.registry
+    if registry is None:
+        return
+    for section, base_kinds in (("skpd", ("skpd", "hub")), ("kecamatan", ("kecamatan",)), ("dc", ("dc", "drc"))):
+        lines = getattr(registry, section)
+        described = {slug: where for slug, (kind, _, where) in parts.sites.items() if kind in base_kinds}
+
+        def paste(slug: str, section: str = section, lines: Any = lines) -> str:
+            return f"{section}: - {{number: {free((x.number for x in lines), section)}, slug: {slug}}}"
+
+        yield from _compare(
+            parts, section, lines, described, paste, partial(_file, section)
+        )
+    described = {slug: where for slug, (kind, _, where) in parts.sites.items() if kind == "desa"}
+
+    def paste_village(slug: str) -> str:
+        kecamatan = parts.village_of.get(slug, "?")
+        used = [x.number for x in registry.desa if x.kecamatan == kecamatan]
+        return f"desa: - {{kecamatan: {kecamatan}, number: {free(used, 'desa')}, slug: {slug}}}"
+
+    yield from _compare(parts, "desa", registry.desa, described, paste_village,
+                        lambda line: f"the village to sites/kecamatan/{line.kecamatan}.yml")  # fmt: skip
+
+
+def _file(section: str, line: Any) -> str:
+    return f"sites/{section}/{_name(line)}.yml"
+
+
+def _compare(
+    parts: Parts,
+    section: str,
+    lines: Any,
+    described: dict[str, Where],
+    paste: Callable[[str], str],
+    file_of: Callable[[Any], str],
+) -> Iterator[Finding]:
+    live = {_name(line) for line in lines if line.retired is None}
+    retired = {_name(line): line.retired for line in lines if line.retired is not None}
+    for slug, where in described.items():
+        if slug in live:
+            continue
+        if slug in retired:
+            yield Finding("RG003", where, {"slug": slug, "retired": retired[slug]})
+        else:
+            yield Finding("RG002", where, {"slug": slug, "line": paste(slug)})
+    if not parts.complete:
+        return
+    for index, line in enumerate(lines):
+        if line.retired is None and _name(line) not in described and not getattr(line, "extends", None):
+            values = {"slug": _name(line), "file": file_of(line)}
+            yield Finding("RG005", Where(FILE, (section, index)), values)
+
+
+def villages(parts: Parts) -> Iterator[Finding]:
+    """Villages of unknown kecamatan, second numbers that extend nothing, too many villages."""
+    registry = parts.registry
+    if registry is None:
+        return
+    live = {line.slug: line for line in registry.kecamatan if line.retired is None}
+    for index, line in enumerate(registry.kecamatan):
+        base = live.get(line.extends) if line.extends else None
+        if line.extends and (base is None or base.extends):
+            values = {"slug": line.slug, "extends": line.extends}
+            yield Finding("RG009", Where(FILE, ("kecamatan", index, "extends")), values)
+    for section in ("skpd", "dc"):
+        for index, line in enumerate(getattr(registry, section)):
+            if line.extends:
+                values = {"slug": line.slug, "extends": line.extends}
+                yield Finding("RG009", Where(FILE, (section, index, "extends")), values)
+    for index, village in enumerate(registry.desa):
+        block = live.get(village.kecamatan)
+        where = Where(FILE, ("desa", index, "kecamatan"))
+        owner = parts.village_of.get(village.slug)
+        if block is None and village.retired is None:
+            yield Finding("RF001", where, {"what": "kecamatan", "name": village.kecamatan, "hint": ""})
+        elif block is not None and owner is not None and owner not in (block.slug, block.extends):
+            values = {"what": f"village {village.slug} in", "name": village.kecamatan, "hint": f" (it is in {owner})"}
+            yield Finding("RF001", where, values)
+    yield from _too_many(parts, registry)
+
+
+def _too_many(parts: Parts, registry: RegistryFile) -> Iterator[Finding]:
+    counts: dict[str, int] = {}
+    for kecamatan in parts.village_of.values():
+        counts[kecamatan] = counts.get(kecamatan, 0) + 1
+    for slug, count in counts.items():
+        blocks = 1 + sum(1 for line in registry.kecamatan if line.extends == slug and line.retired is None)
+        if count > blocks * px.MAX_VILLAGES:
+            number = free((line.number for line in registry.kecamatan), "kecamatan")
+            where = parts.sites[slug][2].at("villages", key=True) if slug in parts.sites else Where(FILE)
+            values = {"slug": slug, "count": count, "limit": blocks * px.MAX_VILLAGES, "free": number}
+            yield Finding("ST003", where, values)
+
+
+def links(parts: Parts) -> Iterator[Finding]:
+    """Links without a number, numbers without a link, numbers RFC 6164 forbids."""
+    registry = parts.registry
+    if registry is None:
+        return
+    used = [line.number for line in registry.links]
+    for index, line in enumerate(registry.links):
+        if 1 <= line.number <= px.MAX_REGISTERED_LINK and not px.usable_link(line.number):
+            values = {"number": line.number, "slug": line.name, "free": free(used, "links")}
+            yield Finding("RG006", Where(FILE, ("links", index, "number")), values)
+    if parts.backbone is None:
+        described: dict[str, Where] = {}
+    else:
+        described = {link.name: Where("backbone.yml", ("links", i)) for i, link in enumerate(parts.backbone.links)}
+
+    def paste(name: str) -> str:
+        return f"links: - {{number: {free(used, 'links')}, name: {name}}}"
+
+    yield from _compare(parts, "links", registry.links, described, paste, lambda line: "the link to backbone.yml")
+
+
+def vpn_users(parts: Parts) -> Iterator[Finding]:
+    """VPN users need hubs to connect to."""
+    if parts.registry is None or parts.facts is None or parts.facts.hubs:
+        return
+    for index, line in enumerate(parts.registry.vpn_users):
+        if line.retired is None:
+            where = Where(FILE, ("vpn_users", index))
+            yield Finding("RF001", where, {"what": "hub for VPN user", "name": line.name, "hint": ""})

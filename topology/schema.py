@@ -1,0 +1,434 @@
+"""The shape of every inventory file: strict pydantic models, frozen once read.
+
+Only shapes live here (keys, types, ranges a single value can break). What needs two values
+to be compared is a rule (topology.rules). `json_schemas()` gives editors the same knowledge.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
+"""Lower-case words joined by single hyphens: the name of a file, a host, a link."""
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+"""One label of a domain name (RFC 1035)."""
+Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=200)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Mac = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
+NicName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,14}$")]
+Rate = Annotated[float, Field(gt=0, le=1_000_000), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
+"""Megabit per second."""
+Real = Annotated[float, BeforeValidator(lambda v: float(v) if type(v) is int else v)]
+
+Kind = Literal["skpd", "hub", "kecamatan", "desa", "dc", "drc"]
+Migration = Literal["ipv4-only", "dual-stack", "ipv6-mostly"]
+DeviceKind = Literal[
+    "switch", "radio", "hypervisor", "guest", "server", "nas", "ups", "cctv", "door", "printer", "phone", "access-point",
+    "pc",
+]  # fmt: skip
+NetworkName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$", max_length=12)]
+
+
+class Shape(BaseModel):
+    """Base of all shapes: unknown keys are errors, nothing is converted, nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Extent(Shape):
+    """The district's bounding box in decimal degrees (south and west are negative)."""
+
+    latitude: tuple[Real, Real] = Field(strict=False)
+    longitude: tuple[Real, Real] = Field(strict=False)
+
+
+class Prefixes(Shape):
+    """The district's own prefixes; everything else is a number inside them."""
+
+    ipv4: Text
+    """An IPv4 /8 (RFC 1918: 10.0.0.0/8)."""
+    ula: Text
+    """The ULA /48, drawn at random once (RFC 4193)."""
+    gua: Text | None = None
+    """The provider-independent or provider's /48; the documentation prefix until there is one."""
+
+
+class Hub(Shape):
+    """A gateway that every other gateway keeps a tunnel to; the slot never moves."""
+
+    slot: int = Field(ge=1, le=3)
+    gateway: Slug
+
+
+class Profile(Shape):
+    """A kind of gateway hardware: its platform and how its ports are called."""
+
+    platform: Literal["freebsd", "debian"]
+    uplink: NicName
+    lan: NicName
+    """Trunk port towards the access switch."""
+    radio: NicName | None = None
+    """Port towards the radios."""
+    vlans: bool = True
+    """False where every network has a port of its own, named after the network (the lab)."""
+    description: Text | None = None
+
+
+class Admin(Shape):
+    """A person who may log in to every managed host."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
+    keys: tuple[Text, ...] = Field(min_length=1, strict=False)
+    full_name: Text | None = None
+
+
+class Counts(Shape):
+    """How many of each the master plan names; `check` compares."""
+
+    skpd: int | None = None
+    kecamatan: int | None = None
+    desa: int | None = None
+    radio_links: int | None = None
+    applications: int | None = None
+
+
+class DistrictFile(Shape):
+    """district.yml."""
+
+    name: Text
+    code: Text | None = None
+    province: Text | None = None
+    capital: Text | None = None
+    domain: Domain
+    timezone: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/]+$|^UTC$")] = "UTC"
+    operator: Slug | None = None
+    contact: Text | None = None
+    extent: Extent | None = None
+    prefixes: Prefixes
+    hubs: tuple[Hub, ...] = Field(default=(), max_length=3, strict=False)
+    profiles: dict[Slug, Profile]
+    admins: tuple[Admin, ...] = Field(default=(), strict=False)
+    networks: dict[Kind, Annotated[tuple[NetworkName, ...], Field(strict=False)]] = Field(default_factory=dict)
+    ntp: tuple[Domain, ...] = Field(default=(), strict=False)
+    planned: Counts = Counts()
+    notes: tuple[Text, ...] = Field(default=(), strict=False)
+
+
+class NumberLine(Shape):
+    """A registry line of an office, kecamatan or data centre."""
+
+    number: int
+    slug: Slug
+    extends: Slug | None = None
+    """Kecamatan only: a second /16 for this one's villages."""
+    retired: datetime.date | None = None
+    note: Text | None = None
+
+
+class DesaLine(Shape):
+    """A registry line of a village: number k inside its kecamatan's /16."""
+
+    kecamatan: Slug
+    number: int
+    slug: Slug
+    retired: datetime.date | None = None
+    note: Text | None = None
+
+
+class LinkLine(Shape):
+    """A registry line of a radio or leased link."""
+
+    number: int
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-{1,2}[a-z0-9]+)*$", max_length=80)]
+    retired: datetime.date | None = None
+    note: Text | None = None
+
+
+class UserLine(Shape):
+    """A registry line of a VPN user: host number in 10.253.h.0/24 of every hub h."""
+
+    number: int
+    name: Slug
+    expires: datetime.date | None = None
+    retired: datetime.date | None = None
+    note: Text | None = None
+
+
+class RegistryFile(Shape):
+    """registry.yml: permanent numbers, append-only."""
+
+    skpd: tuple[NumberLine, ...] = Field(default=(), strict=False)
+    kecamatan: tuple[NumberLine, ...] = Field(default=(), strict=False)
+    dc: tuple[NumberLine, ...] = Field(default=(), strict=False)
+    desa: tuple[DesaLine, ...] = Field(default=(), strict=False)
+    links: tuple[LinkLine, ...] = Field(default=(), strict=False)
+    vpn_users: tuple[UserLine, ...] = Field(default=(), strict=False)
+
+
+class Asset(Shape):
+    """What the asset register keeps of a device."""
+
+    model: Text | None = None
+    serial: Text | None = None
+    bought: datetime.date | None = None
+    warranty_until: datetime.date | None = None
+    custodian: Text | None = None
+    note: Text | None = None
+
+
+class NetworkEntry(Shape):
+    """A network of a site. Standard roles need no number; others take 11 to 15."""
+
+    number: int | None = Field(default=None, ge=11, le=15)
+    dhcp: bool = True
+    description: Text | None = None
+
+
+class Port(Shape):
+    """A host's place in a network: the host number, and what a reservation needs."""
+
+    number: int = Field(ge=1, le=254)
+    mac: Mac | None = None
+    name: NicName | None = None
+
+
+def _port(value: object) -> object:
+    return {"number": value} if type(value) is int else value
+
+
+class HostEntry(Shape):
+    """A device or guest of a site."""
+
+    name: Slug
+    kind: DeviceKind
+    interfaces: dict[NetworkName, Annotated[Port, BeforeValidator(_port)]] = Field(min_length=1)
+    platform: Literal["debian", "freebsd", "appliance"] | None = None
+    description: Text | None = None
+    on: Slug | None = None
+    """The hypervisor a guest runs on."""
+    asset: Asset | None = None
+
+
+class GatewayEntry(Shape):
+    """A site's PNS Box, or one of a pair (then `member` is 2 or 3, the host number)."""
+
+    name: Slug = "gw"
+    profile: Slug
+    member: Literal[2, 3] | None = None
+    asset: Asset | None = None
+
+
+class Uplink(Shape):
+    """A provider's line."""
+
+    name: Slug = "isp"
+    kind: Literal["isp", "leased"] = "isp"
+    provider: Text | None = None
+    down_mbps: Rate | None = None
+    up_mbps: Rate | None = None
+    address: Text | None = None
+    """Static address with prefix length as the provider gave it; without it DHCP."""
+    router: Text | None = None
+    port: NicName | None = None
+    """The gateway's port; needed from the second uplink on, the first has the profile's."""
+    note: Text | None = None
+
+
+class LegacyPrefix(Shape):
+    """A prefix the site used before the plan."""
+
+    prefix: Text
+    routed: bool = False
+    note: Text | None = None
+
+
+class Site(Shape):
+    """What every place with a LAN has."""
+
+    name: Text
+    subdomain: Label | None = None
+    aka: Text | None = None
+    address: Text | None = None
+    latitude: Real | None = Field(default=None, ge=-90, le=90)
+    longitude: Real | None = Field(default=None, ge=-180, le=180)
+    migration: Migration = "dual-stack"
+    public_access: bool = False
+    legacy_prefixes: tuple[LegacyPrefix, ...] = Field(default=(), strict=False)
+    uplinks: tuple[Uplink, ...] = Field(default=(), strict=False)
+    gateways: tuple[GatewayEntry, ...] = Field(min_length=1, max_length=2, strict=False)
+    networks: dict[NetworkName, NetworkEntry] | None = None
+    """None: the district's default networks of this kind of site."""
+    hosts: tuple[HostEntry, ...] = Field(default=(), strict=False)
+    notes: tuple[Text, ...] = Field(default=(), strict=False)
+
+
+class OfficeFile(Site):
+    """sites/skpd/<slug>.yml."""
+
+    kind: Literal["skpd", "hub"] = "skpd"
+
+
+class VillageEntry(Site):
+    """A village, inside its kecamatan's file."""
+
+    slug: Slug
+
+
+class KecamatanFile(Site):
+    """sites/kecamatan/<slug>.yml."""
+
+    kind: Literal["kecamatan"] = "kecamatan"
+    villages: tuple[VillageEntry, ...] = Field(default=(), strict=False)
+
+
+class CentreFile(Site):
+    """sites/dc/<slug>.yml."""
+
+    kind: Literal["dc", "drc"]
+    city: Text | None = None
+
+
+class Tree(Shape):
+    """Declares that the radio links form a tree."""
+
+    root: Slug
+
+
+class RadioEntry(Shape):
+    """A link between two sites' gateways, with the figures of the master plan's table."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-{1,2}[a-z0-9]+)*$", max_length=80)]
+    kind: Literal["radio", "leased"] = "radio"
+    ends: tuple[Slug, Slug] = Field(strict=False)
+    range_km: Real | None = Field(default=None, gt=0, le=500)
+    throughput_mbps: Rate | None = None
+    availability_pct: Real | None = Field(default=None, gt=0, le=100)
+    heights_m: tuple[Real, Real] | None = Field(default=None, strict=False)
+    gains_dbi: tuple[Real, Real] | None = Field(default=None, strict=False)
+    loss_db: Real | None = Field(default=None, gt=0)
+    note: Text | None = None
+
+
+class BackboneFile(Shape):
+    """backbone.yml."""
+
+    tree: Tree | None = None
+    frequency_mhz: Real = Field(default=5800.0, gt=0)
+    links: tuple[RadioEntry, ...] = Field(default=(), strict=False)
+
+
+class AppGroup(Shape):
+    """A group of applications and how many of it each year brings."""
+
+    name: Text
+    per_year: dict[Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}$")], Annotated[int, Field(ge=0)]]
+
+
+class GuestSize(Shape):
+    """Size of an application's virtual machine."""
+
+    vcpu: int = Field(default=2, ge=1, le=64)
+    memory_gb: int = Field(default=4, ge=1, le=1024)
+    disk_gb: int = Field(default=40, ge=1, le=10_000)
+
+
+class Application(Shape):
+    """One application; `number` is its guest's host number at every site that carries it."""
+
+    slug: Slug
+    name: Text
+    group: Text
+    year: int = Field(ge=2000, le=2100)
+    number: int = Field(ge=1, le=254)
+    owner: Slug | None = None
+    size: GuestSize | None = None
+
+
+class AppsFile(Shape):
+    """apps.yml."""
+
+    assumption: Text | None = None
+    sites: tuple[Slug, ...] = Field(min_length=1, strict=False)
+    network: NetworkName = "application"
+    size: GuestSize = GuestSize()
+    groups: tuple[AppGroup, ...] = Field(strict=False)
+    applications: tuple[Application, ...] = Field(strict=False)
+
+
+class ServicePort(Shape):
+    """A port a service listens on."""
+
+    port: int = Field(ge=1, le=65535)
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+class ServiceFile(Shape):
+    """services/<name>.yml: which hosts run a service and where it listens."""
+
+    description: Text
+    name: Label | None = None
+    """Stable name in the district's domain that clients use."""
+    hosts: tuple[Slug, ...] = Field(min_length=1, strict=False)
+    ports: tuple[ServicePort, ...] = Field(default=(), strict=False)
+    notes: tuple[Text, ...] = Field(default=(), strict=False)
+
+
+class LabHostLine(Shape):
+    """A host of the district that the lab boots, with its permanent number in the lab."""
+
+    host: Slug
+    number: int = Field(ge=2, le=250)
+
+
+class LabClient(Shape):
+    """A host only the lab has: a client in a LAN."""
+
+    site: Slug
+    name: Slug = "client"
+    network: NetworkName
+    host: int = Field(ge=10, le=99)
+    """Host number in the network."""
+    number: int = Field(ge=2, le=250)
+    """Number in the lab."""
+
+
+class LabFile(Shape):
+    """lab.yml: the slice of a district that the lab boots, and what differs there."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,8}$")]
+    district: Text
+    management: Text
+    profile: Profile
+    admins: tuple[Admin, ...] = Field(default=(), strict=False)
+    hosts: tuple[LabHostLine, ...] = Field(min_length=1, strict=False)
+    clients: tuple[LabClient, ...] = Field(default=(), strict=False)
+
+
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return the prefix written in `text`; ValueError if it has host bits or is not one."""
+    return ipaddress.ip_network(text)
+
+
+FILES: dict[str, type[Shape]] = {
+    "district": DistrictFile,
+    "registry": RegistryFile,
+    "office": OfficeFile,
+    "kecamatan": KecamatanFile,
+    "centre": CentreFile,
+    "backbone": BackboneFile,
+    "apps": AppsFile,
+    "service": ServiceFile,
+    "lab": LabFile,
+}
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Return a JSON Schema (2020-12) per file kind, for editors."""
+    return {
+        name: TypeAdapter(shape).json_schema(ref_template="#/$defs/{model}") | {"title": f"{name} file"}
+        for name, shape in FILES.items()
+    }
