@@ -309,9 +309,7 @@ def _lab_clients(district: District, place: Place, networks: dict[str, Network])
     return clients
 
 
-def _links(
-    district: District, gateways: dict[str, tuple[str, ...]], slots: dict[str, int]
-) -> Iterator[Link]:
+def _links(district: District, gateways: dict[str, tuple[str, ...]], slots: dict[str, int]) -> Iterator[Link]:
     for entry in district.backbone.links:
         number = district.links[entry.name]
         # the site with the lower number has the even address, however the file orders the ends

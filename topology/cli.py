@@ -37,23 +37,25 @@ daily work:
 
 
 class _Parser(argparse.ArgumentParser):
+    """A parser that says where help is, and exits with 2."""
+
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> _Parser:
     """Return the command line's parser."""
     raw = argparse.RawDescriptionHelpFormatter
     top = _Parser("topology", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw)
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument(
         "--lang", choices=("en", "id"), default=_language(), help="language of findings (default: TOPOLOGY_LANG or en)"
     )
     common.add_argument("-q", "--quiet", action="store_true", help="no warnings, no summary")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    def add(name: str, text: str, description: str) -> argparse.ArgumentParser:
+    def add(name: str, text: str, description: str) -> _Parser:
         sub = commands.add_parser(name, help=text, description=description, parents=[common], formatter_class=raw)
         sub.add_argument("inventory", metavar="INVENTORY", help="folder of the inventory")
         return sub
@@ -96,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_next(sub: argparse.ArgumentParser) -> None:
+def _add_next(sub: _Parser) -> None:
     sub.add_argument("what", metavar="WHAT", help="kind of thing")
     for option, text in (
         ("slug", "short name of a new site"), ("name", "name of the new thing"), ("site", "site it belongs to"),
@@ -108,13 +110,13 @@ def _add_next(sub: argparse.ArgumentParser) -> None:
         sub.add_argument(f"--{option}", help=text)
 
 
-def _add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+def _add_lab(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
     lab = commands.add_parser(
         "lab", help="boot a slice of the district on this machine", parents=[common],
         description="Boot the slice of a district that INVENTORY/lab.yml names, with real daemons.",
     )  # fmt: skip
     verbs = lab.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
-    default = argparse.ArgumentParser(add_help=False)
+    default = _Parser(add_help=False)
     default.add_argument("-i", "--inventory", default="inventories/lab", help="default: inventories/lab")
     for verb, text in (("up", "boot it"), ("down", "remove it without a trace"), ("status", "say what runs")):
         sub = verbs.add_parser(verb, help=text, parents=[common, default])
@@ -166,9 +168,9 @@ class _Stop(Exception):
 
 def _plan(inventory: str | Path, options: argparse.Namespace) -> tuple[Plan, tuple[Finding, ...], Tree]:
     """Load, check and allocate; on errors all findings are shown and _Stop is raised."""
-    from topology import report  # noqa: PLC0415
-    from topology.allocate import allocate  # noqa: PLC0415
-    from topology.load import LoadError, load  # noqa: PLC0415
+    from topology import report
+    from topology.allocate import allocate
+    from topology.load import LoadError, load
 
     if not Path(inventory).is_dir():
         _fail(f"{inventory} is not a folder; name an inventory such as inventories/luwu")
@@ -191,8 +193,8 @@ def _plan(inventory: str | Path, options: argparse.Namespace) -> tuple[Plan, tup
 
 
 def _check(options: argparse.Namespace) -> int:
-    from topology import diff, report  # noqa: PLC0415
-    from topology.load import LoadError, load  # noqa: PLC0415
+    from topology import diff, report
+    from topology.load import LoadError, load
 
     plan, warnings, tree = _plan(options.inventory, options)
     errors = 0
@@ -212,8 +214,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _print_plan(options: argparse.Namespace) -> int:
-    from topology import plan_json  # noqa: PLC0415
-    from topology.allocate import sliced  # noqa: PLC0415
+    from topology import plan_json
+    from topology.allocate import sliced
 
     plan = sliced(_plan(options.inventory, options)[0])
     if options.json:
@@ -227,7 +229,7 @@ def _print_plan(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from topology import diff  # noqa: PLC0415
+    from topology import diff
 
     quiet = argparse.Namespace(**{**vars(options), "quiet": True})
     try:
@@ -247,9 +249,9 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from topology import render  # noqa: PLC0415
-    from topology.allocate import sliced  # noqa: PLC0415
-    from topology.progress import Progress  # noqa: PLC0415
+    from topology import render
+    from topology.allocate import sliced
+    from topology.progress import Progress
 
     plan = sliced(_plan(options.inventory, options)[0])
     tree = dict(render.render(plan))
@@ -272,7 +274,7 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _next(options: argparse.Namespace) -> int:
-    from topology import proposal  # noqa: PLC0415
+    from topology import proposal
 
     inventory, what = options.inventory, options.what
     if inventory in proposal.KINDS and what not in proposal.KINDS:
@@ -290,9 +292,9 @@ def _next(options: argparse.Namespace) -> int:
 
 
 def _impact(options: argparse.Namespace) -> int:
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict
 
-    from topology import impact  # noqa: PLC0415
+    from topology import impact
 
     options.quiet = True
     plan = _plan(options.inventory, options)[0]
@@ -308,8 +310,8 @@ def _impact(options: argparse.Namespace) -> int:
 
 
 def _document(options: argparse.Namespace) -> int:
-    from topology import document, report  # noqa: PLC0415
-    from topology.progress import Progress  # noqa: PLC0415
+    from topology import document, report
+    from topology.progress import Progress
 
     plan, warnings, tree = _plan(options.inventory, options)
     out = Path(options.out)
@@ -329,7 +331,7 @@ def _document(options: argparse.Namespace) -> int:
 
 
 def _revision(inventory: str) -> str:
-    import subprocess  # noqa: PLC0415
+    import subprocess
 
     try:
         done = subprocess.run(
@@ -341,13 +343,14 @@ def _revision(inventory: str) -> str:
 
 
 def _lab(options: argparse.Namespace) -> int:
-    from topology.lab import cli as lab_cli  # noqa: PLC0415
+    from topology.lab import cli as lab_cli
 
+    options.quiet = True
     return lab_cli.run(options, lambda inventory: _plan(inventory, options)[0])
 
 
 def _schema(options: argparse.Namespace) -> int:
-    from topology.schema import json_schemas  # noqa: PLC0415
+    from topology.schema import json_schemas
 
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -359,7 +362,7 @@ def _schema(options: argparse.Namespace) -> int:
 
 
 def _completion(options: argparse.Namespace) -> int:
-    import shtab  # noqa: PLC0415
+    import shtab
 
     print(shtab.complete(parser(), shell=options.shell))
     return FINE

@@ -9,8 +9,20 @@ from typing import Any
 from topology import prefix as px
 from topology.finding import Where
 from topology.schema import (
-    Admin, AppsFile, BackboneFile, CentreFile, DistrictFile, KecamatanFile, LabFile, OfficeFile, Profile, RegistryFile,
-    ServiceFile, Shape, Site, VillageEntry,
+    Admin,
+    AppsFile,
+    BackboneFile,
+    CentreFile,
+    DistrictFile,
+    KecamatanFile,
+    LabFile,
+    OfficeFile,
+    Profile,
+    RegistryFile,
+    ServiceFile,
+    Shape,
+    Site,
+    VillageEntry,
 )  # fmt: skip
 
 DEFAULT_NETWORKS: dict[str, tuple[str, ...]] = {
@@ -116,9 +128,41 @@ class Parts:
     services: dict[str, ServiceFile] = field(default_factory=dict)
     lab: LabFile | None = None
     complete: bool = True
-    """False when a file could not be read: rules about what is missing then keep quiet."""
+    """False when a whole folder could not be read: rules about what is missing then keep quiet."""
+    lost: set[str] = field(default_factory=set)
+    """Files that could not be used: unreadable, of the wrong shape, or in no known place."""
+    unsure: set[str] = field(default_factory=set)
+    """Sites that such a file may describe: rules that miss one of these keep quiet."""
     raw: dict[str, Any] = field(default_factory=dict)
     """Every file's plain data, for rules that look at text."""
+
+    def may_exist(self, slug: str) -> bool:
+        """Say whether a site that was not found may be in a file that could not be used."""
+        return not self.complete or slug in self.unsure or bool(self._lost_villages(slug))
+
+    def may_have_host(self, name: str) -> bool:
+        """Say whether a host that was not found may be in a file that could not be used."""
+        if not self.complete or ("apps.yml" in self.lost and "-app-" in name):
+            return True
+        return any(name.startswith(f"{slug}-") for slug in (*self.unsure, *self._lost_villages()))
+
+    def may_be_file(self, name: str) -> bool:
+        """Say whether a file of the top folder is lost or may lie there under a wrong name."""
+        known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml"} - {name}
+        return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
+
+    def _lost_villages(self, slug: str | None = None) -> list[str]:
+        """Return the villages (or this one) whose kecamatan's file could not be used."""
+        if self.registry is None:
+            lost = any(name.startswith("sites/kecamatan/") for name in self.lost)
+            return [slug] if lost and slug else []
+        extends = {line.slug: line.extends for line in self.registry.kecamatan}
+        return [
+            line.slug
+            for line in self.registry.desa
+            if (slug is None or line.slug == slug)
+            and not self.unsure.isdisjoint((line.kecamatan, extends.get(line.kecamatan)))
+        ]
 
 
 FOLDERS: dict[str, tuple[type[Shape], tuple[str, ...]]] = {

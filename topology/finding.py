@@ -73,7 +73,8 @@ def _shown(value: object, lang: Language) -> str:
     else:
         text = str(value)
     text = text.encode("unicode_escape").decode() if not text.isprintable() else text
-    return text if len(text) <= 160 else text[:157] + "..."
+    limit = 160 if isinstance(value, str) else 600
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 class InventoryError(Exception):

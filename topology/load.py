@@ -7,6 +7,7 @@ with its warnings or raises InventoryError with all findings at once.
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +19,20 @@ from topology.district import FOLDERS, District, Parts, Place
 from topology.finding import Both, Finding, InventoryError, KeyPath, Where
 from topology.rules.catalogue import CATALOGUE
 from topology.schema import (
-    AppsFile, BackboneFile, DistrictFile, KecamatanFile, LabFile, RegistryFile, ServiceFile, Shape, Site,
+    AppsFile,
+    BackboneFile,
+    DistrictFile,
+    KecamatanFile,
+    LabFile,
+    RegistryFile,
+    ServiceFile,
+    Shape,
+    Site,
 )  # fmt: skip
 
 _S = TypeVar("_S", bound=Shape)
+_SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+_SLUG_LENGTH = 40
 _OWN_FILES = ("inventory.yml", "inventory.yaml", "policy.yml")
 _ANSIBLE_FOLDERS = ("group_vars/", "host_vars/")
 
@@ -66,9 +77,14 @@ def read(root: Path) -> source.Tree:
     tree = source.read(root)
     lab = tree.documents.get("lab.yml")
     if lab is None:
+        if "lab.yml" in tree.broken:
+            tree.broken.add("")  # its district cannot be known
         return tree
     base = lab.data.get("district") if isinstance(lab.data, dict) else None
-    below = source.read(root / base) if isinstance(base, str) else source.Tree(str(root))
+    if isinstance(base, str):
+        below = source.read(root / base)
+    else:
+        below = source.Tree(str(root), broken={""})
     for name, document in tree.documents.items():
         key = name if name == "lab.yml" else f"lab/{name}"
         document.name = key
@@ -87,7 +103,7 @@ def check(tree: source.Tree) -> tuple[District | None, tuple[Finding, ...]]:
 
     Returns the district, or None when there are errors, and every finding in order of place.
     """
-    from topology import rules  # noqa: PLC0415  (rules know this package's models)
+    from topology import rules
 
     findings = list(tree.findings)
     parts = shape(tree, findings)
@@ -100,45 +116,54 @@ def check(tree: source.Tree) -> tuple[District | None, tuple[Finding, ...]]:
 
 def shape(tree: source.Tree, findings: list[Finding]) -> Parts:
     """Give every document its shape; what does not fit becomes a finding."""
-    parts = Parts(root=tree.root, complete=not tree.broken)
-    before = len(findings)
+    parts = Parts(root=tree.root)
+    parts.complete = not any(name == "" or name.endswith("/") for name in tree.broken)
+    for name in tree.broken:
+        _lose(parts, name)
     for name in sorted(tree.documents):
         data = tree.documents[name].data
         parts.raw[name] = data
         _shape_one(parts, name, data, findings)
     for name in ("district.yml", "registry.yml"):
-        if name not in tree.documents and name not in tree.broken:
+        if name not in tree.documents and tree.broken.isdisjoint((name, "")):
             findings.append(Finding("IO005", Where(name, line=1)))
-    if len(findings) > before:
-        parts.complete = False
     return parts
+
+
+def _lose(parts: Parts, name: str) -> None:
+    """Note that a file could not be used, and which site it may describe."""
+    parts.lost.add(name)
+    if name.startswith("sites/") or "/" not in name:
+        parts.unsure.add(Path(name).stem)
 
 
 def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> None:
     if name == "district.yml":
-        parts.facts = _fit(DistrictFile, name, data, findings)
+        parts.facts = _fit(DistrictFile, parts, name, data, findings)
     elif name == "registry.yml":
-        parts.registry = _fit(RegistryFile, name, data, findings)
+        parts.registry = _fit(RegistryFile, parts, name, data, findings)
     elif name == "backbone.yml":
-        parts.backbone = _fit(BackboneFile, name, data, findings)
+        parts.backbone = _fit(BackboneFile, parts, name, data, findings)
     elif name == "apps.yml":
-        parts.apps = _fit(AppsFile, name, data, findings)
+        parts.apps = _fit(AppsFile, parts, name, data, findings)
     elif name == "lab.yml":
-        parts.lab = _fit(LabFile, name, data, findings)
+        parts.lab = _fit(LabFile, parts, name, data, findings)
     elif name.startswith("services/") and name.count("/") == 1:
-        service = _fit(ServiceFile, name, data, findings)
-        if service is not None:
+        service = _fit(ServiceFile, parts, name, data, findings)
+        if service is not None and _named(parts, name, findings):
             parts.services[Path(name).stem] = service
     elif name.startswith("sites/"):
         _shape_site(parts, name, data, findings)
     elif name not in _OWN_FILES and not name.removeprefix("lab/").startswith((*_ANSIBLE_FOLDERS, *_OWN_FILES)):
         findings.append(Finding("IO006", Where(name, line=1)))
+        _lose(parts, name)
 
 
 def _shape_site(parts: Parts, name: str, data: Any, findings: list[Finding]) -> None:
     folder = name.rpartition("/")[0] + "/"
     if folder not in FOLDERS:
         findings.append(Finding("IO006", Where(name, line=1)))
+        _lose(parts, name)
         return
     model, kinds = FOLDERS[folder]
     slug = Path(name).stem
@@ -146,9 +171,11 @@ def _shape_site(parts: Parts, name: str, data: Any, findings: list[Finding]) -> 
         findings.append(
             Finding("ST001", Where(name, ("kind",)), {"slug": slug, "kind": data["kind"], "folder": folder})
         )
+        _fit(model, parts, name, data | {"kind": kinds[0]}, findings)  # what else is wrong with it
+        _lose(parts, name)
         return
-    site = _fit(model, name, data, findings)
-    if site is None:
+    site = _fit(model, parts, name, data, findings)
+    if not _named(parts, name, findings) or site is None:
         return
     assert isinstance(site, Site)
     kind: str = site.kind  # type: ignore[attr-defined]
@@ -163,16 +190,31 @@ def _add_site(parts: Parts, slug: str, kind: str, site: Site, where: Where, find
     if slug in parts.sites:
         other = parts.sites[slug][2].file
         findings.append(Finding("ST002", where, {"name": slug, "other": other}))
+        parts.unsure.add(slug)
         return
     parts.sites[slug] = (kind, site, where)
 
 
-def _fit(model: type[_S], name: str, data: Any, findings: list[Finding]) -> _S | None:
+def _named(parts: Parts, name: str, findings: list[Finding]) -> bool:
+    """Say whether a file's name can name a site or service; a finding when it cannot, or is taken."""
+    stem = Path(name).stem
+    if not _SLUG.match(stem) or len(stem) > _SLUG_LENGTH:
+        findings.append(Finding("ST014", Where(name, line=1), {"name": stem}))
+    elif name.startswith("services/") and stem in parts.services:
+        findings.append(Finding("ST002", Where(name, line=1), {"name": stem, "other": f"services/{stem}.yaml"}))
+    else:
+        return True
+    _lose(parts, name)
+    return False
+
+
+def _fit(model: type[_S], parts: Parts, name: str, data: Any, findings: list[Finding]) -> _S | None:
     try:
         return model.model_validate(data)
     except ValidationError as error:
         for item in error.errors(include_url=False):
             findings.append(_shape_finding(model, name, data, item))
+        _lose(parts, name)
         return None
 
 

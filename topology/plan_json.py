@@ -24,9 +24,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
                 "parent": site.place.parent,
                 "migration": site.place.data.migration,
                 "prefixes": list(site.prefixes),
-                "networks": [
-                    {"role": n.name, "vlan": n.vlan, "prefixes": list(n.prefixes)} for n in site.networks
-                ],
+                "networks": [{"role": n.name, "vlan": n.vlan, "prefixes": list(n.prefixes)} for n in site.networks],
                 "hosts": [_host(h) for h in site.hosts],
             }
             for site in plan.sites.values()
@@ -111,7 +109,5 @@ def as_table(plan: Plan) -> str:
     for site in plan.sites.values():
         v4, ula, gua = (*site.prefixes, "-")[:3]
         networks = " ".join(f"{n.name}/{n.vlan}" for n in site.networks)
-        lines.append(
-            (site.slug, site.place.kind, str(site.place.number), v4, ula, gua, str(len(site.hosts)), networks)
-        )
+        lines.append((site.slug, site.place.kind, str(site.place.number), v4, ula, gua, str(len(site.hosts)), networks))
     return table(("site", "kind", "no", "ipv4", "ula", "gua", "hosts", "networks/vlan"), lines)

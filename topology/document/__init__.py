@@ -6,6 +6,7 @@ pure functions of the plan: one module per page, named for what it makes.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,11 @@ def write(
     """
     out = Path(out).resolve()
     folder.check(out)
-    warnings = warnings_text if isinstance(warnings_text, Mapping) else {x.code: warnings_text for x in LANGUAGES}
+    warnings: Mapping[str, Sequence[str]]
+    if isinstance(warnings_text, Mapping):
+        warnings = warnings_text
+    else:
+        warnings = {language.code: warnings_text for language in LANGUAGES}
     files = tree.files(plan, warnings=warnings, revision=revision)
     if folder.same(out, files, SITE):
         return False
@@ -61,15 +66,7 @@ def build(out: Path) -> Path:
     out = Path(out).resolve()
     fresh = Path(tempfile.mkdtemp(prefix=".site.", dir=out))
     try:
-        running = [
-            subprocess.Popen(
-                [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", str(out / file_of(language)),
-                 "-d", str(fresh / language.code)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=out,
-                env=_environment(),
-            )
-            for language in LANGUAGES
-        ]  # fmt: skip
+        running = [_mkdocs(out, file_of(x), fresh / x.code) for x in LANGUAGES]
         outputs = [process.communicate()[0] for process in running]
         failed = [text for process, text in zip(running, outputs, strict=True) if process.returncode]
         if failed:
@@ -87,13 +84,26 @@ def build(out: Path) -> Path:
     return out / SITE / "index.html"
 
 
-def _environment() -> dict[str, str]:
-    import os
+def _mkdocs(out: Path, config: str, into: Path) -> subprocess.Popen[str]:
+    """Start `mkdocs build` of the same Python."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    return subprocess.Popen(
+        [*command, "-f", str(out / config), "-d", str(into)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=out,
+        env=_environment(),
+    )
 
-    return {**os.environ, "NO_MKDOCS_2_WARNING": "true", "PYTHONWARNINGS": "ignore", "PYTHONIOENCODING": "utf-8"}
+
+def _environment() -> dict[str, str]:
+    quiet = {"NO_MKDOCS_2_WARNING": "true", "PYTHONWARNINGS": "ignore", "PYTHONIOENCODING": "utf-8"}
+    return {**os.environ, **quiet}
 
 
 def _index_as_script(site: Path) -> None:
     """Add the search index as a script: a page opened from disk may not fetch it."""
-    index = site / "search" / "search_index.json"
-    (site / "search" / "search_index.js").write_text(f"var __index = {index.read_text(encoding='utf-8')}", "utf-8")
+    index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    (site / "search" / "search_index.js").write_text(f"var __index = {index}", encoding="utf-8")

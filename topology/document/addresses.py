@@ -19,11 +19,12 @@ def page(book: Book) -> Page:
     t = book.t
     body = m.join(
         t(
-            "Setiap lokasi, tautan, dan pengguna VPN mempunyai **nomor permanen**. Semua alamat IPv4 dan IPv6 dihitung "
-            "dari nomor itu, tidak ada yang ditulis dua kali. Menambah, menghapus, atau mengganti nama sesuatu tidak "
-            "memindahkan alamat yang lain.",
-            "Every site, link and VPN user has a **permanent number**. All IPv4 and IPv6 addresses are computed from "
-            "it, none is written twice. Adding, removing or renaming one thing moves no other address.",
+            "Setiap lokasi, tautan, dan pengguna VPN mempunyai **nomor permanen**. Semua alamat IPv4 dan "
+            "IPv6 dihitung dari nomor itu, tidak ada yang ditulis dua kali. Menambah, menghapus, atau "
+            "mengganti nama sesuatu tidak memindahkan alamat yang lain.",
+            "Every site, link and VPN user has a **permanent number**. All IPv4 and IPv6 addresses are "
+            "computed from it, none is written twice. Adding, removing or renaming one thing moves no other "
+            "address.",
         ),
         "## " + t("Aturan", "The rule"),
         _blocks(book),
@@ -45,42 +46,72 @@ def page(book: Book) -> Page:
 def _blocks(book: Book) -> str:
     t, a = book.t, book.plan.district.space.first_octet
     rows = [
-        (f"{a}.0.0.0/10", t(f"kantor: nomor n (1–63) adalah {a}.n.0.0/16", f"offices: number n (1–63) is {a}.n.0.0/16")),
-        (f"{a}.64.0.0/10", t(f"kecamatan: nomor s (1–63) adalah {a}.(64+s).0.0/16, desa di dalamnya",
-                             f"kecamatan: number s (1–63) is {a}.(64+s).0.0/16, its villages inside")),
-        (f"{a}.128.0.0/10", t(f"pusat data dan DRC: nomor d (1–63) adalah {a}.(128+d).0.0/16",
-                              f"data centres and DR sites: number d (1–63) is {a}.(128+d).0.0/16")),
-        (f"{a}.192.0.0/10", t("infrastruktur: tautan, loopback, pengguna VPN", "infrastructure: links, loopbacks, VPN users")),
-    ]  # fmt: skip
+        (
+            f"{a}.0.0.0/10",
+            t(f"kantor: nomor n (1–63) adalah {a}.n.0.0/16", f"offices: number n (1–63) is {a}.n.0.0/16"),
+        ),
+        (
+            f"{a}.64.0.0/10",
+            t(
+                f"kecamatan: nomor s (1–63) adalah {a}.(64+s).0.0/16, desa di dalamnya",
+                f"kecamatan: number s (1–63) is {a}.(64+s).0.0/16, its villages inside",
+            ),
+        ),
+        (
+            f"{a}.128.0.0/10",
+            t(
+                f"pusat data dan DRC: nomor d (1–63) adalah {a}.(128+d).0.0/16",
+                f"data centres and DR sites: number d (1–63) is {a}.(128+d).0.0/16",
+            ),
+        ),
+        (
+            f"{a}.192.0.0/10",
+            t("infrastruktur: tautan, loopback, pengguna VPN", "infrastructure: links, loopbacks, VPN users"),
+        ),
+    ]
     return m.table((t("Blok", "Block"), t("Dipakai untuk", "Used for")), [(m.code(b), u) for b, u in rows])
 
 
 def _rule(book: Book) -> str:
     t, space = book.t, book.plan.district.space
     a = space.first_octet
-    heads = " · ".join(f"{name} {m.code(str(p))}" for name, p in zip(
-        book.families[1:], [p for p in (space.ula, space.gua) if p is not None], strict=True))  # fmt: skip
+    heads = " · ".join(
+        f"{name} {m.code(str(p))}"
+        for name, p in zip(book.families[1:], [p for p in (space.ula, space.gua) if p is not None], strict=True)
+    )
     return m.bullets(
         [
             t(f"Prefiks IPv6 kabupaten (P): {heads}.", f"IPv6 prefixes of the district (P): {heads}."),
-            t(f"LAN IPv4 {m.code(f'{a}.S.T.0/24')} selalu berpasangan dengan {m.code('P:SSTT::/64')}; S dan T ditulis "
-              "heksadesimal. Reservasi /p berpasangan dengan /(p+40).",
-              f"The IPv4 LAN {m.code(f'{a}.S.T.0/24')} always goes with {m.code('P:SSTT::/64')}; S and T in "
-              "hexadecimal. A reservation of /p goes with /(p+40)."),
-            t(f"Host nomor h adalah {m.code('.h')} pada IPv4 dan {m.code('::h')} pada IPv6, dengan angka yang sama.",
-              f"Host number h is {m.code('.h')} in IPv4 and {m.code('::h')} in IPv6, with the same digits."),
-            t("Kantor, pusat data, dan DRC: peran jaringan r mencadangkan /20 mulai T = 16 × r dan memakai /24 pertama.",
-              "Office, data centre, DR site: network role r reserves the /20 that starts at T = 16 × r and uses its first /24."),
-            t("Kecamatan: jaringan peran r adalah T = r. Desa nomor k mencadangkan /21 mulai T = 16 + 8 × k; "
-              f"jaringannya ({', '.join(px.VILLAGE_ROLES)}) adalah empat /24 pertama.",
-              "Kecamatan: the network of role r is T = r. Village number k reserves the /21 that starts at T = 16 + 8 × k; "
-              f"its networks ({', '.join(px.VILLAGE_ROLES)}) are the first four /24s."),
-            t(f"Tautan nomor l: {m.code(f'{a}.{px.LINK_OCTET}.T.H/31')} dengan 256 × T + H = 2 × l, dan "
-              f"{m.code(f'P:{px.LINK_OCTET:x}TT::H/127')}.",
-              f"Link number l: {m.code(f'{a}.{px.LINK_OCTET}.T.H/31')} with 256 × T + H = 2 × l, and "
-              f"{m.code(f'P:{px.LINK_OCTET:x}TT::H/127')}."),
+            t(
+                f"LAN IPv4 {m.code(f'{a}.S.T.0/24')} selalu berpasangan dengan {m.code('P:SSTT::/64')}; S "
+                "dan T ditulis heksadesimal. Reservasi /p berpasangan dengan /(p+40).",
+                f"The IPv4 LAN {m.code(f'{a}.S.T.0/24')} always goes with {m.code('P:SSTT::/64')}; S and T "
+                "in hexadecimal. A reservation of /p goes with /(p+40).",
+            ),
+            t(
+                f"Host nomor h adalah {m.code('.h')} pada IPv4 dan {m.code('::h')} pada IPv6, dengan angka yang sama.",
+                f"Host number h is {m.code('.h')} in IPv4 and {m.code('::h')} in IPv6, with the same digits.",
+            ),
+            t(
+                "Kantor, pusat data, dan DRC: peran jaringan r mencadangkan /20 mulai T = 16 × r dan "
+                "memakai /24 pertama.",
+                "Office, data centre, DR site: network role r reserves the /20 that starts at T = 16 × r "
+                "and uses its first /24.",
+            ),
+            t(
+                "Kecamatan: jaringan peran r adalah T = r. Desa nomor k mencadangkan /21 mulai T = 16 + 8 "
+                f"× k; jaringannya ({', '.join(px.VILLAGE_ROLES)}) adalah empat /24 pertama.",
+                "Kecamatan: the network of role r is T = r. Village number k reserves the /21 that starts "
+                f"at T = 16 + 8 × k; its networks ({', '.join(px.VILLAGE_ROLES)}) are the first four /24s.",
+            ),
+            t(
+                f"Tautan nomor l: {m.code(f'{a}.{px.LINK_OCTET}.T.H/31')} dengan 256 × T + H = 2 × l, dan "
+                f"{m.code(f'P:{px.LINK_OCTET:x}TT::H/127')}.",
+                f"Link number l: {m.code(f'{a}.{px.LINK_OCTET}.T.H/31')} with 256 × T + H = 2 × l, and "
+                f"{m.code(f'P:{px.LINK_OCTET:x}TT::H/127')}.",
+            ),
         ]
-    )  # fmt: skip
+    )
 
 
 def _examples(book: Book) -> str:
@@ -89,21 +120,37 @@ def _examples(book: Book) -> str:
     for site in _example_sites(book):
         place = site.place
         place_rule = _class_rule(book, site)
-        rows.append((t(f"{here.site(site.slug)}, nomor {place.number}", f"{here.site(site.slug)}, number {place.number}"),
-                     place_rule, book.stacked(site.prefixes)))  # fmt: skip
+        rows.append(
+            (
+                t(
+                    f"{here.site(site.slug)}, nomor {place.number}",
+                    f"{here.site(site.slug)}, number {place.number}",
+                ),
+                place_rule,
+                book.stacked(site.prefixes),
+            )
+        )
         for host, interface, network in _example_hosts(site):
             s, third = network.second_octet, network.third_octet
             how = (
-                f"S = {s} ({s:02x}<sub>16</sub>), T = {_third(site, network)} ({third:02x}<sub>16</sub>), "
-                f"h = {interface.number}"
+                f"S = {s} ({s:02x}<sub>16</sub>), T = {_third(site, network)} ({third:02x}<sub>16</sub>), h "
+                f"= {interface.number}"
             )
             shown = f"{here.host(host.name)} {t('di', 'in')} {network.name}"
             rows.append((shown, how, book.stacked(interface.addresses)))
     for link in _example_links(book):
         third, h = divmod(2 * link.number, 256)
         how = f"2 × {link.number} = {2 * link.number} = 256 × {third} + {h}"
-        rows.append((t(f"tautan {m.text(link.name)}, nomor {link.number}",
-                       f"link {m.text(link.name)}, number {link.number}"), how, book.stacked(link.prefixes)))  # fmt: skip
+        rows.append(
+            (
+                t(
+                    f"tautan {m.text(link.name)}, nomor {link.number}",
+                    f"link {m.text(link.name)}, number {link.number}",
+                ),
+                how,
+                book.stacked(link.prefixes),
+            )
+        )
     head = (t("Apa", "What"), t("Hitungan", "Computation"), t("Hasil", "Result"))
     return m.table(head, rows)
 
@@ -111,8 +158,10 @@ def _examples(book: Book) -> str:
 def _class_rule(book: Book, site: SitePlan) -> str:
     t, place = book.t, site.place
     if place.kind == "desa":
-        return t(f"T = 16 + 8 × {place.number} = {place.third_octet} di dalam kecamatannya",
-                 f"T = 16 + 8 × {place.number} = {place.third_octet} inside its kecamatan")  # fmt: skip
+        return t(
+            f"T = 16 + 8 × {place.number} = {place.third_octet} di dalam kecamatannya",
+            f"T = 16 + 8 × {place.number} = {place.third_octet} inside its kecamatan",
+        )
     base = _CLASS_BASE.get(px.SECTION_OF[place.kind], "")
     return f"S = {base}{place.number}" + (f" = {place.second_octet}" if base else "")
 
@@ -121,7 +170,8 @@ def _third(site: SitePlan, network: Network) -> str:
     if site.place.kind == "kecamatan":
         return f"{network.role}"
     if site.place.kind == "desa":
-        return f"{site.place.third_octet} + {network.third_octet - site.place.third_octet} = {network.third_octet}"
+        first, third = site.place.third_octet, network.third_octet
+        return f"{first} + {third - first} = {third}"
     return f"16 × {network.role} = {network.third_octet}"
 
 
@@ -159,17 +209,38 @@ def _roles(book: Book) -> str:
         for network in site.networks:
             counts[network.name] = counts.get(network.name, 0) + 1
     rows = [
-        (str(role), m.code(name), str(px.vlan(role)), t.word(NETWORK_ROLES, name),
-         f"T = {16 * role}", f"T = {role}", t.number(counts.get(name, 0)))
+        (
+            str(role),
+            m.code(name),
+            str(px.vlan(role)),
+            t.word(NETWORK_ROLES, name),
+            f"T = {16 * role}",
+            f"T = {role}",
+            t.number(counts.get(name, 0)),
+        )
         for name, role in px.ROLES.items()
-    ]  # fmt: skip
+    ]
     free = f"{max(px.ROLES.values()) + 1}–15"
-    rows.append((free, "", f"{px.vlan(max(px.ROLES.values()) + 1)}–{px.vlan(15)}",
-                 t("bebas untuk jaringan khusus satu lokasi", "free for a site's own networks"), "", "", ""))  # fmt: skip
+    rows.append(
+        (
+            free,
+            "",
+            f"{px.vlan(max(px.ROLES.values()) + 1)}–{px.vlan(15)}",
+            t("bebas untuk jaringan khusus satu lokasi", "free for a site's own networks"),
+            "",
+            "",
+            "",
+        )
+    )
     head = (
-        t("Peran r", "Role r"), t("Jaringan", "Network"), "VLAN", t("Untuk", "For"),
-        t("Kantor, pusat data", "Office, data centre"), "Kecamatan", t("Lokasi yang memakainya", "Sites that have it"),
-    )  # fmt: skip
+        t("Peran r", "Role r"),
+        t("Jaringan", "Network"),
+        "VLAN",
+        t("Untuk", "For"),
+        t("Kantor, pusat data", "Office, data centre"),
+        "Kecamatan",
+        t("Lokasi yang memakainya", "Sites that have it"),
+    )
     return m.table(head, rows, right=(0, 2, 6))
 
 
@@ -177,23 +248,36 @@ def _host_numbers(book: Book) -> str:
     t = book.t
     devices, fixed = px.DEVICE_NUMBERS, px.FIXED_NUMBERS
     rows = [
-        (".1", t("gateway; pada pasangan gateway: alamat bersama, anggotanya .2 dan .3",
-                 "the gateway; of a pair the shared address, its members are .2 and .3")),
-        (f".{devices.start}–.{devices.stop - 1}", t("perangkat jaringan (switch, radio)", "network devices (switches, radios)")),
+        (
+            ".1",
+            t(
+                "gateway; pada pasangan gateway: alamat bersama, anggotanya .2 dan .3",
+                "the gateway; of a pair the shared address, its members are .2 and .3",
+            ),
+        ),
+        (
+            f".{devices.start}–.{devices.stop - 1}",
+            t("perangkat jaringan (switch, radio)", "network devices (switches, radios)"),
+        ),
         (f".{fixed.start}–.{fixed.stop - 1}", t("host tetap", "fixed hosts")),
         (f".{px.DHCP_FIRST}–.{px.DHCP_LAST}", t("DHCP", "DHCP")),
         (f".{px.DHCP_LAST + 1}–.254", t("untuk pekerjaan tangan di tempat", "for work by hand on site")),
-    ]  # fmt: skip
+    ]
     return m.table((t("Nomor", "Number"), t("Dipakai untuk", "Used for")), [(m.code(n), u) for n, u in rows])
 
 
 def _infrastructure(book: Book) -> str:
     t, here, space = book.t, book.here(PATH), book.plan.district.space
     rows = [
-        (t("Tautan radio, saluran sewa, dan tunnel", "Radio links, leased lines and tunnels"),
-         *book.cells(space.reservation(px.LINK_OCTET, 0, 16))),
-        (t("Loopback gateway", "Loopbacks of gateways"), *book.cells(space.reservation(px.LOOPBACK_OCTET, 0, 16))),
-    ]  # fmt: skip
+        (
+            t("Tautan radio, saluran sewa, dan tunnel", "Radio links, leased lines and tunnels"),
+            *book.cells(space.reservation(px.LINK_OCTET, 0, 16)),
+        ),
+        (
+            t("Loopback gateway", "Loopbacks of gateways"),
+            *book.cells(space.reservation(px.LOOPBACK_OCTET, 0, 16)),
+        ),
+    ]
     for host in book.index.slots.values():
         prefixes = space.vpn_users(host.hub_slot or 0)
         rows.append((t("Pengguna VPN lewat ", "VPN users of ") + here.host(host.name), *book.cells(prefixes)))
@@ -208,7 +292,11 @@ def _sites(book: Book) -> Iterator[str]:
             m.table(
                 (t("Nomor", "Number"), t("Lokasi", "Site"), *book.families),
                 [
-                    (str(s.place.number), here.site(s.slug) + _parent(book, s), *_prefix_cells(book, s.prefixes))
+                    (
+                        str(s.place.number),
+                        here.site(s.slug) + _parent(book, s),
+                        *_prefix_cells(book, s.prefixes),
+                    )
                     for s in sites
                 ],
                 right=(0,),

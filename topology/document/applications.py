@@ -18,11 +18,11 @@ def page(book: Book) -> Page | None:
     sites = [s for s in apps.sites if s in book.plan.sites]
     blocks = [
         t(
-            f"{t.number(len(apps.applications))} aplikasi dalam {t.number(len(apps.groups))} kelompok. Setiap aplikasi "
-            f"mempunyai satu mesin virtual di setiap lokasi berikut, dengan nomor host yang sama: "
-            f"{', '.join(here.site(s) for s in sites)}.",
-            f"{t.number(len(apps.applications))} applications in {t.number(len(apps.groups))} groups. Every application "
-            f"has one virtual machine at each of these sites, with the same host number: "
+            f"{t.number(len(apps.applications))} aplikasi dalam {t.number(len(apps.groups))} kelompok. "
+            "Setiap aplikasi mempunyai satu mesin virtual di setiap lokasi berikut, dengan nomor host yang "
+            f"sama: {', '.join(here.site(s) for s in sites)}.",
+            f"{t.number(len(apps.applications))} applications in {t.number(len(apps.groups))} groups. Every "
+            "application has one virtual machine at each of these sites, with the same host number: "
             f"{', '.join(here.site(s) for s in sites)}.",
         )
     ]
@@ -45,10 +45,11 @@ def _years(book: Book, apps: AppsFile) -> str:
         counts = [sum(1 for a in apps.applications if a.group == group.name and str(a.year) == y) for y in years]
         totals = [x + y for x, y in zip(totals, counts, strict=True)]
         cells = [
-            t.number(n) if n == group.per_year.get(y, 0)
+            t.number(n)
+            if n == group.per_year.get(y, 0)
             else t(f"{n} (rencana {group.per_year.get(y, 0)})", f"{n} (planned {group.per_year.get(y, 0)})")
             for n, y in zip(counts, years, strict=True)
-        ]  # fmt: skip
+        ]
         rows.append((m.text(group.name), *cells, t.number(sum(counts))))
     rows.append((f"**{t('Jumlah', 'Total')}**", *(t.number(n) for n in totals), f"**{t.number(sum(totals))}**"))
     head = (t("Kelompok", "Group"), *years, t("Jumlah", "Total"))
@@ -67,12 +68,21 @@ def _group(book: Book, apps: AppsFile, sites: list[str], chosen: list[Applicatio
             cells.append(f"{here.host(name)}<br>{book.stacked(host.interfaces[0].addresses)}" if host else "")
         owner = here.site(app.owner) if app.owner else f"<em>{t.unrecorded}</em>"
         rows.append(
-            (m.text(app.name), str(app.year), str(app.number),
-             f"{size.vcpu}&nbsp;vCPU<br>{size.memory_gb}&nbsp;GB RAM<br>{size.disk_gb}&nbsp;GB disk", owner, *cells)
-        )  # fmt: skip
+            (
+                m.text(app.name),
+                str(app.year),
+                str(app.number),
+                f"{size.vcpu}&nbsp;vCPU<br>{size.memory_gb}&nbsp;GB RAM<br>{size.disk_gb}&nbsp;GB disk",
+                owner,
+                *cells,
+            )
+        )
     head = (
-        t("Aplikasi", "Application"), t("Tahun", "Year"), t("Nomor host", "Host number"),
-        t("Ukuran", "Size"), t("Pemilik", "Owner"),
+        t("Aplikasi", "Application"),
+        t("Tahun", "Year"),
+        t("Nomor host", "Host number"),
+        t("Ukuran", "Size"),
+        t("Pemilik", "Owner"),
         *(m.text(s) for s in sites),
-    )  # fmt: skip
+    )
     return m.table(head, rows, right=(1, 2)) if rows else t("Belum ada.", "None yet.")

@@ -20,11 +20,12 @@ def page(book: Book) -> Page:
     serials = sum(1 for h in hosts if h.asset is not None and h.asset.serial)
     body = m.join(
         t(
-            f"{t.number(len(hosts))} perangkat fisik; {t.number(recorded)} mempunyai data aset, {t.number(serials)} "
-            "di antaranya dengan nomor seri. Data aset ditulis di bawah `asset:` pada perangkat, dalam berkas "
-            "lokasinya.",
-            f"{t.number(len(hosts))} physical devices; {t.number(recorded)} have asset data, {t.number(serials)} of "
-            "them a serial number. Asset data is written under `asset:` of a device, in its site's file.",
+            f"{t.number(len(hosts))} perangkat fisik; {t.number(recorded)} mempunyai data aset, "
+            f"{t.number(serials)} di antaranya dengan nomor seri. Data aset ditulis di bawah `asset:` pada "
+            "perangkat, dalam berkas lokasinya.",
+            f"{t.number(len(hosts))} physical devices; {t.number(recorded)} have asset data, "
+            f"{t.number(serials)} of them a serial number. Asset data is written under `asset:` of a "
+            "device, in its site's file.",
         ),
         m.filterable(asset_table(book, here, hosts, with_site=True)),
     )
@@ -58,7 +59,12 @@ def asset_table(book: Book, here: Here, hosts: Iterable[Host], *, with_site: boo
     if with_site:
         head.append(t("Lokasi", "Site"))
     head += [
-        t("Jenis", "Kind"), t("Model", "Model"), t("Nomor seri", "Serial number"), t("Dibeli", "Bought"),
-        t("Garansi sampai", "Warranty until"), t("Penanggung jawab", "Custodian"), t("Catatan", "Note"),
-    ]  # fmt: skip
+        t("Jenis", "Kind"),
+        t("Model", "Model"),
+        t("Nomor seri", "Serial number"),
+        t("Dibeli", "Bought"),
+        t("Garansi sampai", "Warranty until"),
+        t("Penanggung jawab", "Custodian"),
+        t("Catatan", "Note"),
+    ]
     return m.table(head, rows) if rows else ""

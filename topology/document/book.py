@@ -14,9 +14,22 @@ from topology.schema import ServiceFile
 KIND_ORDER = ("hub", "skpd", "kecamatan", "desa", "dc", "drc")
 """Kinds of sites in the order of the pages."""
 PHYSICAL = frozenset(
-    {"gateway", "switch", "radio", "hypervisor", "server", "nas", "ups", "cctv", "door", "printer", "phone",
-     "access-point", "pc"}
-)  # fmt: skip
+    {
+        "gateway",
+        "switch",
+        "radio",
+        "hypervisor",
+        "server",
+        "nas",
+        "ups",
+        "cctv",
+        "door",
+        "printer",
+        "phone",
+        "access-point",
+        "pc",
+    }
+)
 """Kinds of devices that one can touch: they belong in the asset register."""
 
 
@@ -64,9 +77,14 @@ def index_of(plan: Plan) -> Index:
             villages.setdefault(site.place.parent, []).append(site)
     hubs = sorted((h for h in plan.hosts.values() if h.hub_slot), key=lambda h: h.hub_slot or 0)
     return Index(
-        plan, Path(plan.district.root).resolve().name, links, services, villages,
-        {k: v for k, v in by_kind.items() if v}, {h.name: h for h in hubs},
-    )  # fmt: skip
+        plan,
+        Path(plan.district.root).resolve().name,
+        links,
+        services,
+        villages,
+        {k: v for k, v in by_kind.items() if v},
+        {h.name: h for h in hubs},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +166,4 @@ def render(page: Page, book: Book) -> str:
     ).replace("--", "- -")
     shown = ", ".join(m.code(f"{book.index.name}/{s}") for s in page.sources)
     foot = book.t("Dibuat otomatis dari", "Generated from") + f" {shown} · {m.text(book.revision)}"
-    return (
-        f"<!-- {comment} -->\n\n# {m.text(page.title)}\n\n{page.body}\n\n"
-        f'<p class="sources">{foot}</p>\n'
-    )
+    return f'<!-- {comment} -->\n\n# {m.text(page.title)}\n\n{page.body}\n\n<p class="sources">{foot}</p>\n'

@@ -53,9 +53,8 @@ def trim(value: float) -> str:
 
 def rectangle(x: float, y: float, width: float, height: float, kind: str) -> str:
     """Return a box with rounded corners."""
-    return (
-        f'<rect class="{kind}" x="{trim(x)}" y="{trim(y)}" width="{trim(width)}" height="{trim(height)}" rx="5"/>'
-    )
+    size = f'width="{trim(width)}" height="{trim(height)}"'
+    return f'<rect class="{kind}" x="{trim(x)}" y="{trim(y)}" {size} rx="5"/>'
 
 
 def path(points: Iterable[tuple[float, float]], kind: str) -> str:
@@ -73,7 +72,7 @@ def link(target: str | None, inner: str, title: str = "") -> str:
 
 
 def document(width: float, height: float, title: str, name: str, elements: Iterable[str]) -> str:
-    """Return an SVG of this size; its colours follow the page's palette, or the reader's choice when alone."""
+    """Return an SVG of this size; its colours follow the page, or the reader's choice when alone."""
     w, h = trim(width), trim(height)
     body = "".join(elements)
     return (
@@ -86,7 +85,8 @@ def document(width: float, height: float, title: str, name: str, elements: Itera
 STYLE = (
     "<style>"
     "svg.drawing{--d-text:#1b1f24;--d-soft:#57606a;--d-line:#6e7781;--d-box:#f3f5f8;--d-root:#dbe7fb;--d-paper:#fff;"
-    "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;background:var(--d-paper)}"
+    "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu "
+    "Sans',sans-serif;background:var(--d-paper)}"
     "@media (prefers-color-scheme:dark){svg.drawing{--d-text:#e6e9ef;--d-soft:#b3bac5;--d-line:#8b949e;"
     "--d-box:#2a303b;--d-root:#27406b;--d-paper:#1b1f27}}"
     ".drawing text{fill:var(--d-text)}.drawing .value,.drawing .small{fill:var(--d-soft)}"

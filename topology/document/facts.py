@@ -29,26 +29,40 @@ def page(book: Book, present: frozenset[str]) -> Page:
         pages = ", ".join(here.page(p, titles[p]) for p in shown if p in present)
         rows.append((what, m.code(f"{book.index.name}/{file}"), pages))
     derived = [
-        t("alamat, prefiks, nama antarmuka, nomor VLAN: dari nomor permanen",
-          "addresses, prefixes, names of interfaces, VLAN ids: from permanent numbers"),
-        t("tunnel VPN: dari nomor lokasi dan slot hub", "VPN tunnels: from the site's number and the hub's slot"),
-        t("alamat IPv6: dari alamat IPv4 dan prefiks kabupaten",
-          "IPv6 addresses: from the IPv4 addresses and the district's prefixes"),
-    ]  # fmt: skip
+        t(
+            "alamat, prefiks, nama antarmuka, nomor VLAN: dari nomor permanen",
+            "addresses, prefixes, names of interfaces, VLAN ids: from permanent numbers",
+        ),
+        t(
+            "tunnel VPN: dari nomor lokasi dan slot hub",
+            "VPN tunnels: from the site's number and the hub's slot",
+        ),
+        t(
+            "alamat IPv6: dari alamat IPv4 dan prefiks kabupaten",
+            "IPv6 addresses: from the IPv4 addresses and the district's prefixes",
+        ),
+    ]
     if district.apps is not None:
-        derived.append(t("mesin virtual aplikasi: dari daftar aplikasi dan lokasi yang menampungnya",
-                         "virtual machines of applications: from the list of applications and the sites that carry them"))  # fmt: skip
+        derived.append(
+            t(
+                "mesin virtual aplikasi: dari daftar aplikasi dan lokasi yang menampungnya",
+                "virtual machines of applications: from the list of applications and the sites that carry them",
+            )
+        )
     body = m.join(
         t(
-            "Setiap fakta ditulis sekali saja. Ubah di berkasnya, jalankan `topology check`, lalu buat ulang halaman ini.",
+            "Setiap fakta ditulis sekali saja. Ubah di berkasnya, jalankan `topology check`, lalu buat "
+            "ulang halaman ini.",
             "Every fact is written once. Change it in its file, run `topology check`, then make these pages again.",
         ),
         m.table((t("Fakta", "Fact"), t("Ditulis di", "Written in"), t("Terlihat di", "Shown on")), rows),
         "## " + t("Yang tidak ditulis di mana pun", "What is written nowhere"),
-        t("Semua ini dihitung, sehingga tidak dapat saling bertentangan:",
-          "All of this is computed, so it cannot contradict itself:"),
+        t(
+            "Semua ini dihitung, sehingga tidak dapat saling bertentangan:",
+            "All of this is computed, so it cannot contradict itself:",
+        ),
         m.bullets(derived),
-    )  # fmt: skip
+    )
     return Page(PATH, t("Tempat setiap fakta", "Where a fact lives"), ("district.yml",), body)
 
 
@@ -56,30 +70,82 @@ def _facts(book: Book) -> list[tuple[str, str, tuple[str, ...]]]:
     t, district = book.t, book.plan.district
     kinds = set(book.kinds())
     found: list[tuple[str, str, tuple[str, ...]]] = [
-        (t("Nama, domain, prefiks, hub, jenis gateway, NTP", "Name, domain, prefixes, hubs, kinds of gateways, NTP"),
-         "district.yml", ("index.md", "addresses.md")),
-        (t("Nomor permanen lokasi, tautan, dan pengguna VPN", "Permanent numbers of sites, links and VPN users"),
-         "registry.yml", ("registry.md", "addresses.md")),
-    ]  # fmt: skip
+        (
+            t(
+                "Nama, domain, prefiks, hub, jenis gateway, NTP",
+                "Name, domain, prefixes, hubs, kinds of gateways, NTP",
+            ),
+            "district.yml",
+            ("index.md", "addresses.md"),
+        ),
+        (
+            t(
+                "Nomor permanen lokasi, tautan, dan pengguna VPN",
+                "Permanent numbers of sites, links and VPN users",
+            ),
+            "registry.yml",
+            ("registry.md", "addresses.md"),
+        ),
+    ]
     if kinds & {"skpd", "hub"}:
-        found.append((t("Kantor: nama, uplink, jaringan, perangkat, aset, migrasi",
-                        "An office: name, uplinks, networks, devices, assets, migration"),
-                      "sites/skpd/<slug>.yml", ("sites/index.md", "devices.md", "assets.md")))  # fmt: skip
+        found.append(
+            (
+                t(
+                    "Kantor: nama, uplink, jaringan, perangkat, aset, migrasi",
+                    "An office: name, uplinks, networks, devices, assets, migration",
+                ),
+                "sites/skpd/<slug>.yml",
+                ("sites/index.md", "devices.md", "assets.md"),
+            )
+        )
     if kinds & {"kecamatan", "desa"}:
-        found.append((t("Kecamatan dan desanya", "A kecamatan and its villages"),
-                      "sites/kecamatan/<slug>.yml", ("sites/index.md", "devices.md", "assets.md")))  # fmt: skip
+        found.append(
+            (
+                t("Kecamatan dan desanya", "A kecamatan and its villages"),
+                "sites/kecamatan/<slug>.yml",
+                ("sites/index.md", "devices.md", "assets.md"),
+            )
+        )
     if kinds & {"dc", "drc"}:
-        found.append((t("Pusat data dan DRC: server, hypervisor, NAS", "Data centre and DR sites: servers, hypervisors, NAS"),
-                      "sites/dc/<slug>.yml", ("sites/index.md", "devices.md", "assets.md")))  # fmt: skip
+        found.append(
+            (
+                t(
+                    "Pusat data dan DRC: server, hypervisor, NAS",
+                    "Data centre and DR sites: servers, hypervisors, NAS",
+                ),
+                "sites/dc/<slug>.yml",
+                ("sites/index.md", "devices.md", "assets.md"),
+            )
+        )
     if district.backbone.links:
-        found.append((t("Tautan radio: ujung, jarak, throughput, ketersediaan",
-                        "Radio links: ends, range, throughput, availability"),
-                      "backbone.yml", ("backbone.md", "links.md")))  # fmt: skip
+        found.append(
+            (
+                t(
+                    "Tautan radio: ujung, jarak, throughput, ketersediaan",
+                    "Radio links: ends, range, throughput, availability",
+                ),
+                "backbone.yml",
+                ("backbone.md", "links.md"),
+            )
+        )
     if district.apps is not None:
-        found.append((t("Aplikasi: kelompok, tahun, nomor host, ukuran",
-                        "Applications: group, year, host number, size"), "apps.yml", ("applications.md",)))  # fmt: skip
+        found.append(
+            (
+                t(
+                    "Aplikasi: kelompok, tahun, nomor host, ukuran",
+                    "Applications: group, year, host number, size",
+                ),
+                "apps.yml",
+                ("applications.md",),
+            )
+        )
     if district.services:
-        found.append((t("Layanan: host, port, nama tetap", "Services: hosts, ports, stable name"),
-                      "services/<nama>.yml" if t.code == "id" else "services/<name>.yml", ("services.md",)))  # fmt: skip
+        found.append(
+            (
+                t("Layanan: host, port, nama tetap", "Services: hosts, ports, stable name"),
+                "services/<nama>.yml" if t.code == "id" else "services/<name>.yml",
+                ("services.md",),
+            )
+        )
     found.append((t("Zona dan aliran yang diizinkan", "Zones and permitted flows"), "policy.yml", ()))
     return found

@@ -17,18 +17,23 @@ def page(book: Book, pages: tuple[tuple[str, str, str], ...]) -> Page:
     body = m.join(
         t(
             "Catatan dan peta seluruh jaringan: alamat setiap perangkat, setiap tautan, setiap aplikasi. "
-            "Semua halaman dihitung dari berkas inventaris yang juga menghasilkan konfigurasi perangkat, sehingga "
-            "dokumentasi dan jaringan berasal dari sumber yang sama.",
-            "Records and maps of the whole network: the address of every device, every link, every application. All "
-            "pages are computed from the inventory files that the devices' configuration is made from as well, so "
-            "the documentation and the network come from one source.",
+            "Semua halaman dihitung dari berkas inventaris yang juga menghasilkan konfigurasi perangkat, "
+            "sehingga dokumentasi dan jaringan berasal dari sumber yang sama.",
+            "Records and maps of the whole network: the address of every device, every link, every "
+            "application. All pages are computed from the inventory files that the devices' configuration "
+            "is made from as well, so the documentation and the network come from one source.",
         ),
         _identity(book),
         "## " + t("Isi dokumentasi", "What is here"),
         m.table(
             (t("Halaman", "Page"), t("Untuk apa", "What for")),
             [(here.page(path, m.text(name)), purpose) for path, name, purpose in pages]
-            + [("[plan.xlsx](plan.xlsx)", t("seluruh rencana sebagai lembar kerja", "the whole plan as a workbook"))],
+            + [
+                (
+                    "[plan.xlsx](plan.xlsx)",
+                    t("seluruh rencana sebagai lembar kerja", "the whole plan as a workbook"),
+                )
+            ],
         ),
         "## " + t("Jumlah", "Counts"),
         _counts(book),
@@ -39,7 +44,7 @@ def page(book: Book, pages: tuple[tuple[str, str, str], ...]) -> Page:
         ("## " + t("Catatan kabupaten", "Notes on the district") + "\n\n" + m.bullets(map(m.text, facts.notes)))
         if facts.notes
         else "",
-    )  # fmt: skip
+    )
     return Page("index.md", title, ("district.yml", "registry.yml"), body)
 
 
@@ -67,8 +72,10 @@ def _counts(book: Book) -> str:
     t, plan = book.t, book.plan
     planned = plan.district.facts.planned
     expected: dict[str, int | None] = {
-        "skpd": planned.skpd, "kecamatan": planned.kecamatan, "desa": planned.desa,
-    }  # fmt: skip
+        "skpd": planned.skpd,
+        "kecamatan": planned.kecamatan,
+        "desa": planned.desa,
+    }
     rows: list[tuple[str, str, str]] = []
     for kind in SITE_KIND_PLURALS:
         found = len(book.index.by_kind.get(kind, ()))
@@ -84,9 +91,19 @@ def _counts(book: Book) -> str:
     if apps or planned.applications:
         have = len(apps.applications) if apps else 0
         rows.append(_count(book, t("Aplikasi", "Applications"), have, planned.applications))
-    rows.append(_count(book, t("Semua perangkat dan mesin virtual", "All devices and virtual machines"),
-                       len(plan.hosts), None))  # fmt: skip
-    head = (t("Apa", "What"), t("Dalam inventaris", "In the inventory"), t("Dalam rencana induk", "In the master plan"))
+    rows.append(
+        _count(
+            book,
+            t("Semua perangkat dan mesin virtual", "All devices and virtual machines"),
+            len(plan.hosts),
+            None,
+        )
+    )
+    head = (
+        t("Apa", "What"),
+        t("Dalam inventaris", "In the inventory"),
+        t("Dalam rencana induk", "In the master plan"),
+    )
     devices = Counter(h.kind for h in plan.hosts.values())
     by_kind = m.table(
         (t("Jenis perangkat", "Kind of device"), t("Jumlah", "Count")),
@@ -126,19 +143,39 @@ def _reading(book: Book, here: Here) -> str:
         [
             t("Mencari satu perangkat: ", "Looking for one device: ")
             + here.page("devices.md", t("semua perangkat", "all devices"))
-            + t(", ketik nama, alamat, atau MAC di kotak saringan.", ", type its name, address or MAC in the filter."),
+            + t(
+                ", ketik nama, alamat, atau MAC di kotak saringan.",
+                ", type its name, address or MAC in the filter.",
+            ),
             t("Datang ke satu kantor: ", "Coming to one office: ")
             + here.page("sites/index.md", t("lokasi", "sites"))
-            + t(", halaman kantor itu memuat semuanya di satu tempat.", ", its page has everything in one place."),
-            t("Setiap alamat IPv4 dan IPv6 perangkat berakhir dengan nomor yang sama. ",
-              "The IPv4 and IPv6 addresses of a device end in the same number. ") + families + ".",
-            t("Nama host adalah nama lokasi, tanda hubung, nama perangkat: ",
-              "A host's name is its site's name, a hyphen and the device's name: ") + _example_name(book) + ".",
-            t("Ada yang salah? Jangan menyunting halaman ini; ", "Something is wrong? Do not edit these pages; ")
-            + here.page("facts.md", t("ubah berkas tempat fakta itu ditulis", "change the file where the fact is written"))
+            + t(
+                ", halaman kantor itu memuat semuanya di satu tempat.",
+                ", its page has everything in one place.",
+            ),
+            t(
+                "Setiap alamat IPv4 dan IPv6 perangkat berakhir dengan nomor yang sama. ",
+                "The IPv4 and IPv6 addresses of a device end in the same number. ",
+            )
+            + families
+            + ".",
+            t(
+                "Nama host adalah nama lokasi, tanda hubung, nama perangkat: ",
+                "A host's name is its site's name, a hyphen and the device's name: ",
+            )
+            + _example_name(book)
+            + ".",
+            t(
+                "Ada yang salah? Jangan menyunting halaman ini; ",
+                "Something is wrong? Do not edit these pages; ",
+            )
+            + here.page(
+                "facts.md",
+                t("ubah berkas tempat fakta itu ditulis", "change the file where the fact is written"),
+            )
             + ".",
         ]
-    )  # fmt: skip
+    )
 
 
 def _example_name(book: Book) -> str:

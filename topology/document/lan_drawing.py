@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from topology.allocate import Host, SitePlan
 from topology.document import drawing as d
@@ -20,7 +21,7 @@ _Box = tuple[str, list[str]]
 
 
 def layout(site: SitePlan, t: Language) -> tuple[list[list[tuple[float, float, float, float, _Box]]], float, float]:
-    """Place the boxes of three columns (outside, gateways, networks with devices); return them and the size."""
+    """Place the boxes of three columns (outside, gateways, networks with devices); also return the size."""
     columns = [_outside(site, t), _gateways(site), _networks(site, t)]
     placed: list[list[tuple[float, float, float, float, _Box]]] = []
     heights = [sum(_height(b) + GAP for b in column) - GAP for column in columns if column]
@@ -55,11 +56,16 @@ def lan_drawing(site: SitePlan, t: Language) -> str:
     """Return the drawing of a site's LAN, ready for a page."""
     placed, width, height = layout(site, t)
     elements = []
-    for left, right in zip(placed, placed[1:], strict=False):
+    for left, right in pairwise(placed):
         for ax, ay, aw, ah, _ in left:
             for bx, by, _, bh, _ in right:
                 middle = bx - _COLUMN_GAP / 2
-                points = [(ax + aw, ay + ah / 2), (middle, ay + ah / 2), (middle, by + bh / 2), (bx, by + bh / 2)]
+                points = [
+                    (ax + aw, ay + ah / 2),
+                    (middle, ay + ah / 2),
+                    (middle, by + bh / 2),
+                    (bx, by + bh / 2),
+                ]
                 elements.append(d.path(points, "link"))
     for i, column in enumerate(placed):
         for x, y, w, h, _ in column:

@@ -19,14 +19,17 @@ def page(book: Book) -> Page:
     tunnels = [x for x in book.plan.links.values() if x.kind == "tunnel"]
     blocks = []
     if lines:
-        blocks += ["## " + t("Tautan radio dan saluran sewa", "Radio links and leased lines"), _table(book, lines)]
+        blocks += [
+            "## " + t("Tautan radio dan saluran sewa", "Radio links and leased lines"),
+            _table(book, lines),
+        ]
     if tunnels:
         blocks += [
             "## " + t("Tunnel VPN", "VPN tunnels"),
             t(
                 "Setiap gateway menjaga satu tunnel ke setiap hub. Nomor tunnel mengikuti nomor lokasi dan slot hub.",
-                "Every gateway keeps one tunnel to every hub. A tunnel's number follows from its site's number and the "
-                "hub's slot.",
+                "Every gateway keeps one tunnel to every hub. A tunnel's number follows from its site's "
+                "number and the hub's slot.",
             ),
             _table(book, tunnels),
         ]
@@ -43,10 +46,12 @@ def _table(book: Book, links: Iterable[Link]) -> str:
     for link in links:
         a, b = link.ends
         row = [
-            str(link.number), m.anchor(f"link-{link.name}", m.text(link.name)), t.word(LINK_KINDS, link.kind),
+            str(link.number),
+            m.anchor(f"link-{link.name}", m.text(link.name)),
+            t.word(LINK_KINDS, link.kind),
             book.stacked(link.prefixes),
             *(f"{here.host(x.host)} {m.code(x.interface)}<br>{book.stacked(x.addresses)}" for x in (a, b)),
-        ]  # fmt: skip
+        ]
         r = link.radio
         if r is not None:
             radio = True
@@ -57,9 +62,13 @@ def _table(book: Book, links: Iterable[Link]) -> str:
             ]
         rows.append(row)
     head = [
-        t("Nomor", "Number"), t("Tautan", "Link"), t("Jenis", "Kind"), t("Prefiks", "Prefixes"),
-        t("Ujung 1", "End 1"), t("Ujung 2", "End 2"),
-    ]  # fmt: skip
+        t("Nomor", "Number"),
+        t("Tautan", "Link"),
+        t("Jenis", "Kind"),
+        t("Prefiks", "Prefixes"),
+        t("Ujung 1", "End 1"),
+        t("Ujung 2", "End 2"),
+    ]
     first = len(head)
     if radio:
         head += ["km", "Mbit/s", t("Ketersediaan", "Availability")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-_SPECIAL = str.maketrans({c: f"&#{ord(c)};" for c in "&<>|*_`[]\\#{}~^$=+!\""})
+_SPECIAL = str.maketrans({c: f"&#{ord(c)};" for c in '&<>|*_`[]\\#{}~^$=+!"'})
 
 
 def text(value: object) -> str:

@@ -18,10 +18,10 @@ def page(book: Book) -> Page:
     t, here, registry = book.t, book.here(PATH), book.plan.district.registry
     blocks = [
         t(
-            "Nomor yang sudah diberikan tidak pernah dipakai ulang: baris yang tidak berlaku lagi tetap ada dengan "
-            "tanggal pensiunnya. `topology next` mengusulkan baris baru.",
-            "A number that was given is never given again: a line that no longer holds stays, with the date it was "
-            "retired. `topology next` proposes new lines.",
+            "Nomor yang sudah diberikan tidak pernah dipakai ulang: baris yang tidak berlaku lagi tetap ada "
+            "dengan tanggal pensiunnya. `topology next` mengusulkan baris baru.",
+            "A number that was given is never given again: a line that no longer holds stays, with the date "
+            "it was retired. `topology next` proposes new lines.",
         )
     ]
     for section, title in (
@@ -34,11 +34,16 @@ def page(book: Book) -> Page:
         if entries:
             blocks.append(_numbers(t, here, entries))
     blocks += ["## " + t("Desa/kelurahan", "Villages (desa/kelurahan)"), _desa(t, here, registry.desa)]
-    blocks += ["## " + t("Tautan radio dan saluran sewa", "Radio links and leased lines"),
-               _next(t, [x.number for x in registry.links], "links")]  # fmt: skip
+    blocks += [
+        "## " + t("Tautan radio dan saluran sewa", "Radio links and leased lines"),
+        _next(t, [x.number for x in registry.links], "links"),
+    ]
     if registry.links:
         blocks.append(_links(t, here, registry.links))
-    blocks += ["## " + t("Pengguna VPN", "VPN users"), _next(t, [x.number for x in registry.vpn_users], "vpn_users")]
+    blocks += [
+        "## " + t("Pengguna VPN", "VPN users"),
+        _next(t, [x.number for x in registry.vpn_users], "vpn_users"),
+    ]
     if registry.vpn_users:
         blocks.append(_users(book, registry.vpn_users))
     return Page(PATH, t("Daftar nomor", "Numbers registry"), ("registry.yml",), m.join(*blocks))
@@ -65,8 +70,13 @@ def _numbers(t: Language, here: Here, entries: Iterable[NumberLine]) -> str:
             note = t(f"nomor kedua {here.site(x.extends)}", f"second number of {here.site(x.extends)}") + f" {note}"
         shown = m.text(x.slug) if x.retired else here.site(x.slug)
         rows.append((str(x.number), shown, m.code(x.slug), _state(t, x), note))
-    head = (t("Nomor", "Number"), t("Lokasi", "Site"), t("Nama pendek", "Short name"), t("Keadaan", "State"),
-            t("Catatan", "Note"))  # fmt: skip
+    head = (
+        t("Nomor", "Number"),
+        t("Lokasi", "Site"),
+        t("Nama pendek", "Short name"),
+        t("Keadaan", "State"),
+        t("Catatan", "Note"),
+    )
     return m.table(head, rows, right=(0,))
 
 
@@ -81,8 +91,13 @@ def _desa(t: Language, here: Here, entries: Iterable[DesaLine]) -> str:
         for x in sorted(by_kecamatan[kecamatan], key=lambda e: e.number):
             shown = m.text(x.slug) if x.retired else here.site(x.slug)
             rows.append((here.site(kecamatan), str(x.number), shown, _state(t, x), m.text(x.note or "")))
-    head = ("Kecamatan", t("Nomor", "Number"), t("Desa/kelurahan", "Village"), t("Keadaan", "State"),
-            t("Catatan", "Note"))  # fmt: skip
+    head = (
+        "Kecamatan",
+        t("Nomor", "Number"),
+        t("Desa/kelurahan", "Village"),
+        t("Keadaan", "State"),
+        t("Catatan", "Note"),
+    )
     nexts = []
     for kecamatan in sorted(by_kecamatan):
         number = free([x.number for x in by_kecamatan[kecamatan]], "desa")
@@ -110,8 +125,22 @@ def _users(book: Book, entries: Iterable[UserLine]) -> str:
     for x in sorted(entries, key=lambda e: e.number):
         until = t.date(x.expires) if x.expires else ""
         addresses = [f"{space.first_octet}.253.{slot}.{x.number}" for slot in slots]
-        rows.append((str(x.number), m.text(x.name), m.lines(map(m.code, addresses)), until, _state(t, x),
-                     m.text(x.note or "")))  # fmt: skip
-    head = (t("Nomor", "Number"), t("Pengguna", "User"), "IPv4", t("Berlaku sampai", "Valid until"),
-            t("Keadaan", "State"), t("Catatan", "Note"))  # fmt: skip
+        rows.append(
+            (
+                str(x.number),
+                m.text(x.name),
+                m.lines(map(m.code, addresses)),
+                until,
+                _state(t, x),
+                m.text(x.note or ""),
+            )
+        )
+    head = (
+        t("Nomor", "Number"),
+        t("Pengguna", "User"),
+        "IPv4",
+        t("Berlaku sampai", "Valid until"),
+        t("Keadaan", "State"),
+        t("Catatan", "Note"),
+    )
     return m.table(head, rows, right=(0,))

@@ -30,11 +30,13 @@ def page(book: Book) -> Page | None:
             rows.append((here.host(host_name), here.site(host.site), *book.cells(addresses)))
         blocks += [
             f"## {m.text(name)} {{ #{name} }}",
-            m.text(service.description) + "." + (f" {t('Nama tetap', 'Stable name')}: {stable}." if stable else "")
+            m.text(service.description)
+            + "."
+            + (f" {t('Nama tetap', 'Stable name')}: {stable}." if stable else "")
             + (f" Port: {ports}." if ports else ""),
             m.table((t("Host", "Host"), t("Lokasi", "Site"), *book.families), rows),
             m.bullets(map(m.text, service.notes)),
-        ]  # fmt: skip
+        ]
     head = (t("Layanan", "Service"), t("Untuk", "For"), t("Nama tetap", "Stable name"), "Port")
     body = m.join(
         t(

@@ -53,8 +53,14 @@ C = Column
 def sheets(book: Book) -> tuple[Sheet, ...]:
     """Return the content of every sheet."""
     return (
-        _sites(book), _networks(book), _hosts(book), _links(book), _vlans(book), _applications(book), _registry(book),
-    )  # fmt: skip
+        _sites(book),
+        _networks(book),
+        _hosts(book),
+        _links(book),
+        _vlans(book),
+        _applications(book),
+        _registry(book),
+    )
 
 
 def workbook(book: Book) -> bytes:
@@ -63,9 +69,13 @@ def workbook(book: Book) -> bytes:
     file = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_urls": False})
     facts = book.plan.district.facts
     file.set_properties(
-        {"title": f"{facts.name}", "subject": "topology document", "comments": book.revision,
-         "created": date_of(book.revision)}
-    )  # fmt: skip
+        {
+            "title": f"{facts.name}",
+            "subject": "topology document",
+            "comments": book.revision,
+            "created": date_of(book.revision),
+        }
+    )
     forms = _forms(file)
     for sheet in sheets(book):
         _write(file.add_worksheet(sheet.name), sheet, forms, book)
@@ -94,9 +104,7 @@ def _forms(file: Any) -> dict[str, Any]:
     code = {"font_name": "Consolas", "valign": "top"}
     return {
         "source": file.add_format({"italic": True, "font_color": "#57606A"}),
-        "head": file.add_format(
-            {"bold": True, "text_wrap": True, "valign": "top", "bg_color": "#DBE7FB", "bottom": 1}
-        ),
+        "head": file.add_format({"bold": True, "text_wrap": True, "valign": "top", "bg_color": "#DBE7FB", "bottom": 1}),
         "text": file.add_format({"valign": "top"}),
         "code": file.add_format(code),
         "whole": file.add_format({"num_format": "0", "valign": "top"}),
@@ -127,8 +135,12 @@ def _write(into: Any, sheet: Sheet, forms: dict[str, Any], book: Book) -> None:
 
 
 def _writer(into: Any, kind: str, form: Any, column: int) -> Callable[[int, Any], Any]:
-    put = {"whole": into.write_number, "real": into.write_number, "percent": into.write_number,
-           "date": into.write_datetime}.get(kind, into.write_string)  # fmt: skip
+    put = {
+        "whole": into.write_number,
+        "real": into.write_number,
+        "percent": into.write_number,
+        "date": into.write_datetime,
+    }.get(kind, into.write_string)
     return lambda row, cell: put(row, column, cell, form)
 
 
@@ -142,35 +154,61 @@ def _fill(book: Book, values: Sequence[str]) -> tuple[Cell, ...]:
 
 def _sites(book: Book) -> Sheet:
     columns = (
-        C("Lokasi", "Site", 22, "code"), C("Nama", "Name", 44), C("Jenis", "Kind", 11), C("Nomor", "Number", 9, "whole"),
-        C("Kecamatan induk", "Parent", 18, "code"), *_families(book), C("Migrasi", "Migration", 13),
-        C("Subdomain", "Subdomain", 18, "code"), C("Alamat", "Street address", 30), C("Lintang", "Latitude", 11, "percent"),
-        C("Bujur", "Longitude", 11, "percent"), C("Jaringan", "Networks", 10, "whole"), C("Host", "Hosts", 8, "whole"),
-        C("Jalur radio (%)", "Radio path (%)", 14, "percent"), C("Mbit/s tersempit", "Narrowest Mbit/s", 16, "real"),
-    )  # fmt: skip
+        C("Lokasi", "Site", 22, "code"),
+        C("Nama", "Name", 44),
+        C("Jenis", "Kind", 11),
+        C("Nomor", "Number", 9, "whole"),
+        C("Kecamatan induk", "Parent", 18, "code"),
+        *_families(book),
+        C("Migrasi", "Migration", 13),
+        C("Subdomain", "Subdomain", 18, "code"),
+        C("Alamat", "Street address", 30),
+        C("Lintang", "Latitude", 11, "percent"),
+        C("Bujur", "Longitude", 11, "percent"),
+        C("Jaringan", "Networks", 10, "whole"),
+        C("Host", "Hosts", 8, "whole"),
+        C("Jalur radio (%)", "Radio path (%)", 14, "percent"),
+        C("Mbit/s tersempit", "Narrowest Mbit/s", 16, "real"),
+    )
     rows = []
     for site in book.plan.sites.values():
         place, data = site.place, site.place.data
         available = book.plan.backbone.availability(site.slug)
         rows.append(
             (
-                site.slug, data.name, place.kind, place.number, place.parent, *_fill(book, site.prefixes), data.migration,
-                data.subdomain, data.address, data.latitude, data.longitude, len(site.networks), len(site.hosts),
-                available * 100 if available is not None else None, book.plan.backbone.throughput(site.slug),
+                site.slug,
+                data.name,
+                place.kind,
+                place.number,
+                place.parent,
+                *_fill(book, site.prefixes),
+                data.migration,
+                data.subdomain,
+                data.address,
+                data.latitude,
+                data.longitude,
+                len(site.networks),
+                len(site.hosts),
+                available * 100 if available is not None else None,
+                book.plan.backbone.throughput(site.slug),
             )
-        )  # fmt: skip
+        )
     return Sheet("Sites", ("sites/", "registry.yml"), columns, tuple(rows))
 
 
 def _networks(book: Book) -> Sheet:
     columns = (
-        C("Lokasi", "Site", 22, "code"), C("Jaringan", "Network", 13, "code"), C("Peran", "Role", 8, "whole"),
-        C("VLAN", "VLAN", 8, "whole"), *_families(book, 30),
+        C("Lokasi", "Site", 22, "code"),
+        C("Jaringan", "Network", 13, "code"),
+        C("Peran", "Role", 8, "whole"),
+        C("VLAN", "VLAN", 8, "whole"),
+        *_families(book, 30),
         *(C(f"Reservasi {f}", f"Reserved {f}", 18 if f == "IPv4" else 30, "code") for f in book.families),
-        C("DHCP dari", "DHCP from", 16, "code"), C("DHCP sampai", "DHCP to", 16, "code"),
+        C("DHCP dari", "DHCP from", 16, "code"),
+        C("DHCP sampai", "DHCP to", 16, "code"),
         *(C(f"Gateway {f}", f"Gateway {f}", 16 if f == "IPv4" else 28, "code") for f in book.families),
         C("Keterangan", "Description", 36),
-    )  # fmt: skip
+    )
     space = book.plan.district.space
     rows = []
     for site in book.plan.sites.values():
@@ -178,23 +216,45 @@ def _networks(book: Book) -> Sheet:
             first = space.host(n.second_octet, n.third_octet, px.DHCP_FIRST)[0] if n.dhcp else None
             last = space.host(n.second_octet, n.third_octet, px.DHCP_LAST)[0] if n.dhcp else None
             rows.append(
-                (site.slug, n.name, n.role, n.vlan, *_fill(book, n.prefixes), *_fill(book, n.reserved), first, last,
-                 *_fill(book, space.host(n.second_octet, n.third_octet, 1)), n.description)
-            )  # fmt: skip
+                (
+                    site.slug,
+                    n.name,
+                    n.role,
+                    n.vlan,
+                    *_fill(book, n.prefixes),
+                    *_fill(book, n.reserved),
+                    first,
+                    last,
+                    *_fill(book, space.host(n.second_octet, n.third_octet, 1)),
+                    n.description,
+                )
+            )
     return Sheet("Networks", ("sites/", "district.yml", "registry.yml"), columns, tuple(rows))
 
 
 def _hosts(book: Book) -> Sheet:
     columns = (
-        C("Host", "Host", 34, "code"), C("Lokasi", "Site", 20, "code"), C("Jenis", "Kind", 12), C("Platform", "Platform", 11),
-        C("Antarmuka", "Interface", 12, "code"), C("Jenis antarmuka", "Interface kind", 12),
-        C("Jaringan", "Network", 13, "code"), C("Tautan", "Link", 30, "code"), C("VLAN", "VLAN", 8, "whole"),
-        *_families(book, 28), C("Alamat bersama", "Shared address", 16, "code"), C("MAC", "MAC", 19, "code"),
-        C("Hypervisor", "Hypervisor", 16, "code"), C("Aplikasi", "Application", 30, "code"),
-        C("Keterangan", "Description", 36), C("Model", "Model", 20), C("Nomor seri", "Serial number", 20, "code"),
-        C("Dibeli", "Bought", 12, "date"), C("Garansi sampai", "Warranty until", 14, "date"),
+        C("Host", "Host", 34, "code"),
+        C("Lokasi", "Site", 20, "code"),
+        C("Jenis", "Kind", 12),
+        C("Platform", "Platform", 11),
+        C("Antarmuka", "Interface", 12, "code"),
+        C("Jenis antarmuka", "Interface kind", 12),
+        C("Jaringan", "Network", 13, "code"),
+        C("Tautan", "Link", 30, "code"),
+        C("VLAN", "VLAN", 8, "whole"),
+        *_families(book, 28),
+        C("Alamat bersama", "Shared address", 16, "code"),
+        C("MAC", "MAC", 19, "code"),
+        C("Hypervisor", "Hypervisor", 16, "code"),
+        C("Aplikasi", "Application", 30, "code"),
+        C("Keterangan", "Description", 36),
+        C("Model", "Model", 20),
+        C("Nomor seri", "Serial number", 20, "code"),
+        C("Dibeli", "Bought", 12, "date"),
+        C("Garansi sampai", "Warranty until", 14, "date"),
         C("Penanggung jawab", "Custodian", 20),
-    )  # fmt: skip
+    )
     rows: list[tuple[Cell, ...]] = []
     for host in book.plan.hosts.values():
         asset = host.asset
@@ -203,32 +263,67 @@ def _hosts(book: Book) -> Sheet:
         )
         for i in host.interfaces:
             rows.append(
-                (host.name, host.site, host.kind, host.platform, i.name, i.kind, i.network, i.link, i.vlan,
-                 *_fill(book, i.addresses), i.shared[0] if i.shared else None, i.mac, host.on, host.application,
-                 host.description, *owned)
-            )  # fmt: skip
+                (
+                    host.name,
+                    host.site,
+                    host.kind,
+                    host.platform,
+                    i.name,
+                    i.kind,
+                    i.network,
+                    i.link,
+                    i.vlan,
+                    *_fill(book, i.addresses),
+                    i.shared[0] if i.shared else None,
+                    i.mac,
+                    host.on,
+                    host.application,
+                    host.description,
+                    *owned,
+                )
+            )
     return Sheet("Hosts", ("sites/", "apps.yml", "registry.yml"), columns, tuple(rows))
 
 
 def _links(book: Book) -> Sheet:
     columns = (
-        C("Tautan", "Link", 34, "code"), C("Jenis", "Kind", 9), C("Nomor", "Number", 9, "whole"), *_families(book, 30),
-        C("Host 1", "Host 1", 24, "code"), C("Antarmuka 1", "Interface 1", 12, "code"), C("IPv4 1", "IPv4 1", 16, "code"),
-        C("Host 2", "Host 2", 24, "code"), C("Antarmuka 2", "Interface 2", 12, "code"), C("IPv4 2", "IPv4 2", 16, "code"),
-        C("Jarak (km)", "Range (km)", 11, "real"), C("Mbit/s", "Mbit/s", 11, "real"),
-        C("Ketersediaan (%)", "Availability (%)", 14, "percent"), C("Redaman (dB)", "Loss (dB)", 11, "real"),
-    )  # fmt: skip
+        C("Tautan", "Link", 34, "code"),
+        C("Jenis", "Kind", 9),
+        C("Nomor", "Number", 9, "whole"),
+        *_families(book, 30),
+        C("Host 1", "Host 1", 24, "code"),
+        C("Antarmuka 1", "Interface 1", 12, "code"),
+        C("IPv4 1", "IPv4 1", 16, "code"),
+        C("Host 2", "Host 2", 24, "code"),
+        C("Antarmuka 2", "Interface 2", 12, "code"),
+        C("IPv4 2", "IPv4 2", 16, "code"),
+        C("Jarak (km)", "Range (km)", 11, "real"),
+        C("Mbit/s", "Mbit/s", 11, "real"),
+        C("Ketersediaan (%)", "Availability (%)", 14, "percent"),
+        C("Redaman (dB)", "Loss (dB)", 11, "real"),
+    )
     rows = []
     for link in book.plan.links.values():
         a, b = link.ends
         r = link.radio
         rows.append(
             (
-                link.name, link.kind, link.number, *_fill(book, link.prefixes), a.host, a.interface, a.addresses[0],
-                b.host, b.interface, b.addresses[0], r.range_km if r else None, r.throughput_mbps if r else None,
-                r.availability_pct if r else None, r.loss_db if r else None,
+                link.name,
+                link.kind,
+                link.number,
+                *_fill(book, link.prefixes),
+                a.host,
+                a.interface,
+                a.addresses[0],
+                b.host,
+                b.interface,
+                b.addresses[0],
+                r.range_km if r else None,
+                r.throughput_mbps if r else None,
+                r.availability_pct if r else None,
+                r.loss_db if r else None,
             )
-        )  # fmt: skip
+        )
     return Sheet("Links", ("registry.yml", "backbone.yml", "district.yml"), columns, tuple(rows))
 
 
@@ -239,9 +334,13 @@ def _vlans(book: Book) -> Sheet:
             key = (n.vlan, n.name, n.role)
             counts[key] = counts.get(key, 0) + 1
     columns = (
-        C("VLAN", "VLAN", 8, "whole"), C("Jaringan", "Network", 14, "code"), C("Peran", "Role", 8, "whole"),
-        C("Untuk", "For (Indonesian)", 44), C("Untuk (Inggris)", "For", 44), C("Lokasi", "Sites", 9, "whole"),
-    )  # fmt: skip
+        C("VLAN", "VLAN", 8, "whole"),
+        C("Jaringan", "Network", 14, "code"),
+        C("Peran", "Role", 8, "whole"),
+        C("Untuk", "For (Indonesian)", 44),
+        C("Untuk (Inggris)", "For", 44),
+        C("Lokasi", "Sites", 9, "whole"),
+    )
     rows = [(v, n, r, *NETWORK_ROLES.get(n, (n, n)), count) for (v, n, r), count in sorted(counts.items())]
     return Sheet("VLANs", ("district.yml", "sites/"), columns, tuple(rows))
 
@@ -249,12 +348,19 @@ def _vlans(book: Book) -> Sheet:
 def _applications(book: Book) -> Sheet:
     apps = book.plan.district.apps
     columns = (
-        C("Aplikasi", "Application", 36, "code"), C("Nama", "Name", 60), C("Kelompok", "Group", 46),
-        C("Tahun", "Year", 8, "whole"), C("Nomor host", "Host number", 9, "whole"), C("vCPU", "vCPU", 8, "whole"),
-        C("Memori (GB)", "Memory (GB)", 9, "whole"), C("Disk (GB)", "Disk (GB)", 9, "whole"),
-        C("Pemilik", "Owner", 16, "code"), C("Lokasi", "Site", 12, "code"), C("Host", "Host", 44, "code"),
+        C("Aplikasi", "Application", 36, "code"),
+        C("Nama", "Name", 60),
+        C("Kelompok", "Group", 46),
+        C("Tahun", "Year", 8, "whole"),
+        C("Nomor host", "Host number", 9, "whole"),
+        C("vCPU", "vCPU", 8, "whole"),
+        C("Memori (GB)", "Memory (GB)", 9, "whole"),
+        C("Disk (GB)", "Disk (GB)", 9, "whole"),
+        C("Pemilik", "Owner", 16, "code"),
+        C("Lokasi", "Site", 12, "code"),
+        C("Host", "Host", 44, "code"),
         *_families(book),
-    )  # fmt: skip
+    )
     rows = []
     for app in apps.applications if apps else ():
         size = app.size or (apps.size if apps else None)
@@ -263,18 +369,35 @@ def _applications(book: Book) -> Sheet:
             host = book.plan.hosts.get(f"{site}-app-{app.slug}")
             if host is not None:
                 rows.append(
-                    (app.slug, app.name, app.group, app.year, app.number, size.vcpu, size.memory_gb, size.disk_gb,
-                     app.owner, site, host.name, *_fill(book, host.interfaces[0].addresses))
-                )  # fmt: skip
+                    (
+                        app.slug,
+                        app.name,
+                        app.group,
+                        app.year,
+                        app.number,
+                        size.vcpu,
+                        size.memory_gb,
+                        size.disk_gb,
+                        app.owner,
+                        site,
+                        host.name,
+                        *_fill(book, host.interfaces[0].addresses),
+                    )
+                )
     return Sheet("Applications", ("apps.yml",), columns, tuple(rows))
 
 
 def _registry(book: Book) -> Sheet:
     columns = (
-        C("Bagian", "Section", 12), C("Kecamatan", "Kecamatan", 18, "code"), C("Nomor", "Number", 9, "whole"),
-        C("Nama", "Name", 40, "code"), C("Nomor kedua dari", "Extends", 16, "code"),
-        C("Berlaku sampai", "Expires", 13, "date"), C("Pensiun", "Retired", 13, "date"), C("Catatan", "Note", 40),
-    )  # fmt: skip
+        C("Bagian", "Section", 12),
+        C("Kecamatan", "Kecamatan", 18, "code"),
+        C("Nomor", "Number", 9, "whole"),
+        C("Nama", "Name", 40, "code"),
+        C("Nomor kedua dari", "Extends", 16, "code"),
+        C("Berlaku sampai", "Expires", 13, "date"),
+        C("Pensiun", "Retired", 13, "date"),
+        C("Catatan", "Note", 40),
+    )
     return Sheet("Registry", ("registry.yml",), columns, tuple(_registry_rows(book)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from topology import prefix as px
 from topology.allocate import Host, Interface, Link, SitePlan
@@ -11,8 +12,14 @@ from topology.document.assets import asset_table
 from topology.document.book import PHYSICAL, Book, Here, Page
 from topology.document.lan_drawing import lan_drawing
 from topology.document.language import (
-    DEVICE_KINDS, INTERFACE_KINDS, LINK_KINDS, MIGRATION, NETWORK_ROLES, SITE_KINDS, Language,
-)  # fmt: skip
+    DEVICE_KINDS,
+    INTERFACE_KINDS,
+    LINK_KINDS,
+    MIGRATION,
+    NETWORK_ROLES,
+    SITE_KINDS,
+    Language,
+)
 
 MINUTES_PER_YEAR = 365.25 * 24 * 60
 
@@ -122,15 +129,22 @@ def _networks(book: Book, site: SitePlan) -> str:
         same = network.reserved == network.prefixes
         rows.append(
             (
-                f"{m.code(network.name)}<br>{m.text(role)}", str(network.vlan), book.stacked(network.prefixes),
+                f"{m.code(network.name)}<br>{m.text(role)}",
+                str(network.vlan),
+                book.stacked(network.prefixes),
                 t("sama dengan prefiks", "same as the prefixes") if same else book.stacked(network.reserved),
-                dhcp, book.stacked(space.host(s, third, 1)),
+                dhcp,
+                book.stacked(space.host(s, third, 1)),
             )
-        )  # fmt: skip
+        )
     head = (
-        t("Jaringan", "Network"), "VLAN", t("Prefiks", "Prefixes"), t("Reservasi", "Reserved"),
-        t("Rentang DHCP", "DHCP range"), t("Alamat gateway", "Gateway address"),
-    )  # fmt: skip
+        t("Jaringan", "Network"),
+        "VLAN",
+        t("Prefiks", "Prefixes"),
+        t("Reservasi", "Reserved"),
+        t("Rentang DHCP", "DHCP range"),
+        t("Alamat gateway", "Gateway address"),
+    )
     return m.table(head, rows, right=(1,))
 
 
@@ -157,13 +171,22 @@ def _gateway(book: Book, host: Host) -> str:
         if pair:
             addresses = [book.stacked(i.addresses) or addresses[0], book.stacked(i.shared)]
         rows.append(
-            (m.code(i.name) if i.name else "", t.word(INTERFACE_KINDS, i.kind), what, str(i.vlan or ""), *addresses)
+            (
+                m.code(i.name) if i.name else "",
+                t.word(INTERFACE_KINDS, i.kind),
+                what,
+                str(i.vlan or ""),
+                *addresses,
+            )
         )
     columns = (t("Alamat sendiri", "Own addresses"), t("Alamat bersama", "Shared addresses"))
     head = (
-        t("Antarmuka", "Interface"), t("Jenis", "Kind"), t("Jaringan", "Network"), "VLAN",
+        t("Antarmuka", "Interface"),
+        t("Jenis", "Kind"),
+        t("Jaringan", "Network"),
+        "VLAN",
         *(columns if pair else book.families),
-    )  # fmt: skip
+    )
     more = t("Antarmuka radio dan tunnel ada di bagian Tautan.", "Radio and tunnel interfaces are under Links.")
     if not any(i.link for i in host.interfaces):
         more = ""
@@ -188,16 +211,29 @@ def _devices(book: Book, here: Here, hosts: list[Host]) -> str:
         for i in host.interfaces:
             rows.append(
                 (
-                    m.anchor(host.name) if first else host.name, t.word(DEVICE_KINDS, host.kind), host.platform,
-                    m.code(i.name), m.code(i.network or ""), *book.cells(i.addresses), _mac(t, i), _runs_on(t, here, host),
+                    m.anchor(host.name) if first else host.name,
+                    t.word(DEVICE_KINDS, host.kind),
+                    host.platform,
+                    m.code(i.name),
+                    m.code(i.network or ""),
+                    *book.cells(i.addresses),
+                    _mac(t, i),
+                    _runs_on(t, here, host),
                     m.text(host.description or ""),
                 )
-            )  # fmt: skip
+            )
             first = False
     head = (
-        t("Perangkat", "Device"), t("Jenis", "Kind"), "Platform", t("Antarmuka", "Interface"),
-        t("Jaringan", "Network"), *book.families, "MAC", t("Berjalan di", "Runs on"), t("Keterangan", "Description"),
-    )  # fmt: skip
+        t("Perangkat", "Device"),
+        t("Jenis", "Kind"),
+        "Platform",
+        t("Antarmuka", "Interface"),
+        t("Jaringan", "Network"),
+        *book.families,
+        "MAC",
+        t("Berjalan di", "Runs on"),
+        t("Keterangan", "Description"),
+    )
     return m.filterable(m.table(head, rows)) if rows else ""
 
 
@@ -215,13 +251,25 @@ def _guests(book: Book, here: Here, hosts: list[Host]) -> str:
     for host in hosts:
         i = host.interfaces[0]
         rows.append(
-            (m.anchor(host.name), here.page("applications.md", m.text(host.description or "")), m.code(i.name),
-             m.code(i.network or ""), *book.cells(i.addresses), _mac(t, i), _runs_on(t, here, host))
-        )  # fmt: skip
+            (
+                m.anchor(host.name),
+                here.page("applications.md", m.text(host.description or "")),
+                m.code(i.name),
+                m.code(i.network or ""),
+                *book.cells(i.addresses),
+                _mac(t, i),
+                _runs_on(t, here, host),
+            )
+        )
     head = (
-        t("Mesin virtual", "Virtual machine"), t("Aplikasi", "Application"), t("Antarmuka", "Interface"),
-        t("Jaringan", "Network"), *book.families, "MAC", t("Berjalan di", "Runs on"),
-    )  # fmt: skip
+        t("Mesin virtual", "Virtual machine"),
+        t("Aplikasi", "Application"),
+        t("Antarmuka", "Interface"),
+        t("Jaringan", "Network"),
+        *book.families,
+        "MAC",
+        t("Berjalan di", "Runs on"),
+    )
     return m.filterable(m.table(head, rows)) if rows else ""
 
 
@@ -234,19 +282,28 @@ def _links(book: Book, here: Here, links: list[tuple[Host, Link]]) -> str:
         radio = link.radio
         rows.append(
             (
-                m.text(link.name), t.word(LINK_KINDS, link.kind), host.short + " " + m.code(near.interface),
-                book.stacked(near.addresses), here.host(far.host) + " " + m.code(far.interface),
+                m.text(link.name),
+                t.word(LINK_KINDS, link.kind),
+                host.short + " " + m.code(near.interface),
+                book.stacked(near.addresses),
+                here.host(far.host) + " " + m.code(far.interface),
                 book.stacked(far.addresses),
                 t.number(radio.range_km) if radio and radio.range_km else "",
                 t.number(radio.throughput_mbps) if radio and radio.throughput_mbps else "",
                 f"{t.number(radio.availability_pct, 4)} %" if radio and radio.availability_pct else "",
             )
-        )  # fmt: skip
+        )
     head = [
-        t("Tautan", "Link"), t("Jenis", "Kind"), t("Ujung sini", "This end"), t("Alamat sini", "Address here"),
-        t("Ujung seberang", "Far end"), t("Alamat seberang", "Address there"), "km", "Mbit/s",
+        t("Tautan", "Link"),
+        t("Jenis", "Kind"),
+        t("Ujung sini", "This end"),
+        t("Alamat sini", "Address here"),
+        t("Ujung seberang", "Far end"),
+        t("Alamat seberang", "Address there"),
+        "km",
+        "Mbit/s",
         t("Ketersediaan", "Availability"),
-    ]  # fmt: skip
+    ]
     if not any(row[6] or row[7] or row[8] for row in rows):
         head, rows = head[:6], [row[:6] for row in rows]  # type: ignore[misc]
     table = m.table(head, rows, right=(6, 7, 8))
@@ -259,30 +316,37 @@ def _path(book: Book, here: Here, site: SitePlan) -> str:
     if len(path) < 2:
         return ""
     rows = []
-    for hop, (near, far) in enumerate(zip(path, path[1:], strict=False), start=1):
+    for hop, (near, far) in enumerate(pairwise(path), start=1):
         link = backbone.uplink[near]
         rows.append(
             (
-                str(hop), f"{here.site(near)} → {here.site(far)}", m.text(link.name),
+                str(hop),
+                f"{here.site(near)} → {here.site(far)}",
+                m.text(link.name),
                 t.number(link.range_km) if link.range_km else "",
                 t.number(link.throughput_mbps) if link.throughput_mbps else "",
                 f"{t.number(link.availability_pct, 4)} %" if link.availability_pct else "",
             )
-        )  # fmt: skip
+        )
     summary = []
     available = backbone.availability(site.slug)
     if available is not None:
         minutes = (1 - available) * MINUTES_PER_YEAR
         summary.append(
-            t(f"ketersediaan jalur **{t.number(available * 100, 4)} %** (hasil kali; sekitar {t.number(minutes, 0)} "
-              "menit terputus setahun)",
-              f"availability of the path **{t.number(available * 100, 4)} %** (product; about {t.number(minutes, 0)} "
-              "minutes a year without it)")
-        )  # fmt: skip
+            t(
+                f"ketersediaan jalur **{t.number(available * 100, 4)} %** (hasil kali; sekitar "
+                f"{t.number(minutes, 0)} menit terputus setahun)",
+                f"availability of the path **{t.number(available * 100, 4)} %** (product; about "
+                f"{t.number(minutes, 0)} minutes a year without it)",
+            )
+        )
     rate = backbone.throughput(site.slug)
     if rate is not None:
         summary.append(
-            t(f"throughput tersempit **{t.number(rate)} Mbit/s**", f"narrowest throughput **{t.number(rate)} Mbit/s**")
+            t(
+                f"throughput tersempit **{t.number(rate)} Mbit/s**",
+                f"narrowest throughput **{t.number(rate)} Mbit/s**",
+            )
         )
     below = backbone.below(site.slug)
     if below:
@@ -301,11 +365,20 @@ def _villages(book: Book, here: Here, site: SitePlan) -> str:
         return t("Belum ada desa atau kelurahan yang terdaftar.", "No village is registered yet.")
     width = len(book.families)
     rows = [
-        (str(v.place.number), here.site(v.slug), *book.cells(v.prefixes[:width]),
-         m.text(t.word(MIGRATION, v.place.data.migration)))
+        (
+            str(v.place.number),
+            here.site(v.slug),
+            *book.cells(v.prefixes[:width]),
+            m.text(t.word(MIGRATION, v.place.data.migration)),
+        )
         for v in villages
-    ]  # fmt: skip
-    head = (t("Nomor", "Number"), t("Desa/kelurahan", "Village"), *book.families, t("Migrasi IPv6", "IPv6 migration"))
+    ]
+    head = (
+        t("Nomor", "Number"),
+        t("Desa/kelurahan", "Village"),
+        *book.families,
+        t("Migrasi IPv6", "IPv6 migration"),
+    )
     return m.table(head, rows, right=(0,))
 
 

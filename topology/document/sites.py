@@ -35,17 +35,23 @@ def page(book: Book) -> Page:
             if kind == "desa":
                 row.append(here.site(place.parent or ""))
             row += [
-                m.code(site.prefixes[0]), m.text(t.word(MIGRATION, place.data.migration)),
-                t.number(len(site.networks)), t.number(gateways), t.number(len(site.hosts) - gateways),
-            ]  # fmt: skip
+                m.code(site.prefixes[0]),
+                m.text(t.word(MIGRATION, place.data.migration)),
+                t.number(len(site.networks)),
+                t.number(gateways),
+                t.number(len(site.hosts) - gateways),
+            ]
             rows.append(row)
         head = [t("Nomor", "Number"), t("Lokasi", "Site"), t("Nama pendek", "Short name")]
         if kind == "desa":
             head.append("Kecamatan")
         head += [
-            "IPv4", t("Migrasi IPv6", "IPv6 migration"), t("Jaringan", "Networks"), "Gateway",
+            "IPv4",
+            t("Migrasi IPv6", "IPv6 migration"),
+            t("Jaringan", "Networks"),
+            "Gateway",
             t("Host lain", "Other hosts"),
-        ]  # fmt: skip
+        ]
         last = len(head)
         blocks.append("## " + t.word(SITE_KIND_PLURALS, kind))
         blocks.append(m.filterable(m.table(head, rows, right=(0, last - 3, last - 2, last - 1))))

@@ -7,8 +7,20 @@ from pathlib import Path
 
 from topology.allocate import Plan
 from topology.document import (
-    addresses, applications, assets, backbone, devices, facts, home, links, registry, services, site, sites, vlans,
-)  # fmt: skip
+    addresses,
+    applications,
+    assets,
+    backbone,
+    devices,
+    facts,
+    home,
+    links,
+    registry,
+    services,
+    site,
+    sites,
+    vlans,
+)
 from topology.document.book import Book, Index, Page, index_of, render
 from topology.document.drawing import alone
 from topology.document.language import LANGUAGES, Language
@@ -31,16 +43,16 @@ def files(plan: Plan, *, warnings: Mapping[str, Sequence[str]], revision: str) -
     sheet = workbook(Book(index, LANGUAGES[0], revision))
     for folder in ("docs", *(f"docs/{language.code}" for language in LANGUAGES)):
         found[f"{folder}/plan.xlsx"] = sheet
-    for path in sorted(THEME.rglob("*")):
-        if path.is_file():
-            found[f"theme/{path.relative_to(THEME)}"] = path.read_bytes()
+    for file in sorted(THEME.rglob("*")):
+        if file.is_file():
+            found[f"theme/{file.relative_to(THEME)}"] = file.read_bytes()
     return found
 
 
 def _clean(warnings: Sequence[str], index: Index) -> tuple[str, ...]:
     """Return warnings with the inventory's name instead of the way to it on this machine."""
     root = index.plan.district.root.rstrip("/") + "/"
-    return tuple(w.removeprefix(root) if not w.startswith(root) else index.name + "/" + w[len(root) :] for w in warnings)
+    return tuple(f"{index.name}/{w.removeprefix(root)}" if w.startswith(root) else w for w in warnings)
 
 
 def tree(book: Book) -> dict[str, str]:
@@ -57,9 +69,17 @@ def tree(book: Book) -> dict[str, str]:
 def pages(book: Book) -> list[Page]:
     """Return one language's pages in the order of the navigation."""
     listed: list[Page | None] = [
-        addresses.page(book), sites.page(book), devices.page(book), links.page(book), backbone.page(book),
-        vlans.page(book), applications.page(book), services.page(book), assets.page(book), registry.page(book),
-    ]  # fmt: skip
+        addresses.page(book),
+        sites.page(book),
+        devices.page(book),
+        links.page(book),
+        backbone.page(book),
+        vlans.page(book),
+        applications.page(book),
+        services.page(book),
+        assets.page(book),
+        registry.page(book),
+    ]
     general = [p for p in listed if p is not None]
     present = frozenset({"index.md", facts.PATH, *(p.path for p in general)})
     general.append(facts.page(book, present))
@@ -70,22 +90,36 @@ def pages(book: Book) -> list[Page]:
 
 def _purposes(t: Language) -> dict[str, str]:
     return {
-        "addresses.md": t("aturan dari nomor ke alamat IPv4 dan IPv6, contoh, semua prefiks",
-                          "the rule from numbers to IPv4 and IPv6 addresses, examples, all prefixes"),
-        "sites/index.md": t("satu halaman per kantor, kecamatan, desa, dan pusat data",
-                            "one page per office, kecamatan, village and data centre"),
-        "devices.md": t("satu tabel yang dapat disaring menurut nama, alamat, atau MAC",
-                        "one table to filter by name, address or MAC"),
-        "links.md": t("radio, saluran sewa, dan tunnel VPN dengan kedua ujungnya",
-                      "radio, leased lines and VPN tunnels with both ends"),
-        "backbone.md": t("gambar pohon radio, ketersediaan dan throughput setiap jalur",
-                         "drawing of the radio tree, availability and throughput of every path"),
+        "addresses.md": t(
+            "aturan dari nomor ke alamat IPv4 dan IPv6, contoh, semua prefiks",
+            "the rule from numbers to IPv4 and IPv6 addresses, examples, all prefixes",
+        ),
+        "sites/index.md": t(
+            "satu halaman per kantor, kecamatan, desa, dan pusat data",
+            "one page per office, kecamatan, village and data centre",
+        ),
+        "devices.md": t(
+            "satu tabel yang dapat disaring menurut nama, alamat, atau MAC",
+            "one table to filter by name, address or MAC",
+        ),
+        "links.md": t(
+            "radio, saluran sewa, dan tunnel VPN dengan kedua ujungnya",
+            "radio, leased lines and VPN tunnels with both ends",
+        ),
+        "backbone.md": t(
+            "gambar pohon radio, ketersediaan dan throughput setiap jalur",
+            "drawing of the radio tree, availability and throughput of every path",
+        ),
         "vlans.md": t("nomor VLAN dan pemakaiannya", "VLAN ids and their use"),
-        "applications.md": t("aplikasi menurut kelompok dan tahun, dengan alamat mesin virtualnya",
-                             "applications by group and year, with the addresses of their virtual machines"),
+        "applications.md": t(
+            "aplikasi menurut kelompok dan tahun, dengan alamat mesin virtualnya",
+            "applications by group and year, with the addresses of their virtual machines",
+        ),
         "services.md": t("layanan bersama: host, port, nama tetap", "shared services: hosts, ports, stable names"),
         "assets.md": t("model, nomor seri, garansi, penanggung jawab", "model, serial number, warranty, custodian"),
-        "registry.md": t("nomor permanen yang sudah diberikan, yang pensiun, dan yang bebas berikutnya",
-                         "permanent numbers given, retired, and next free"),
+        "registry.md": t(
+            "nomor permanen yang sudah diberikan, yang pensiun, dan yang bebas berikutnya",
+            "permanent numbers given, retired, and next free",
+        ),
         "facts.md": t("berkas yang harus diubah bila sesuatu berubah", "the file to change when something changes"),
-    }  # fmt: skip
+    }

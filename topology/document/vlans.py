@@ -23,10 +23,21 @@ def page(book: Book) -> Page:
         shown = here.site(uses[0][0].slug) if len(uses) == 1 else t(f"{len(uses)} lokasi", f"{len(uses)} sites")
         kinds = dict.fromkeys(s.place.kind for s, _ in uses)
         rows.append(
-            (str(vlan), m.code(name), m.text(role or t.word(NETWORK_ROLES, name)), shown,
-             ", ".join(t.word(SITE_KIND_PLURALS, k) for k in SITE_KIND_PLURALS if k in kinds))
-        )  # fmt: skip
-    head = ("VLAN", t("Jaringan", "Network"), t("Untuk", "For"), t("Di", "At"), t("Jenis lokasi", "Kinds of sites"))
+            (
+                str(vlan),
+                m.code(name),
+                m.text(role or t.word(NETWORK_ROLES, name)),
+                shown,
+                ", ".join(t.word(SITE_KIND_PLURALS, k) for k in SITE_KIND_PLURALS if k in kinds),
+            )
+        )
+    head = (
+        "VLAN",
+        t("Jaringan", "Network"),
+        t("Untuk", "For"),
+        t("Di", "At"),
+        t("Jenis lokasi", "Kinds of sites"),
+    )
     blocks = [
         t(
             "Nomor VLAN sama di semua lokasi: 10 × (r + 1) untuk peran jaringan r.",
@@ -49,9 +60,11 @@ def page(book: Book) -> Page:
             ),
             m.table(
                 ("VLAN", t("Tautan", "Link"), "Gateway", t("Antarmuka", "Interface")),
-                [(str(v), m.text(n), here.host(h.name), m.code(i))
-                 for v, h, i, n in sorted(radio, key=lambda x: (x[0], x[1].name))],
+                [
+                    (str(v), m.text(n), here.host(h.name), m.code(i))
+                    for v, h, i, n in sorted(radio, key=lambda x: (x[0], x[1].name))
+                ],
                 right=(0,),
             ),
-        ]  # fmt: skip
+        ]
     return Page(PATH, t("Daftar VLAN", "VLAN list"), ("district.yml", "sites/"), m.join(*blocks))

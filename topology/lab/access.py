@@ -43,9 +43,7 @@ def call(command: Sequence[str], *, lab: str) -> int:
         raise LabError(f"cannot run {command[0]}: {error.strerror}") from None
 
 
-def inside(
-    names: LabNames, host: str, command: Sequence[str], stdin: str | None
-) -> subprocess.CompletedProcess[str]:
+def inside(names: LabNames, host: str, command: Sequence[str], stdin: str | None) -> subprocess.CompletedProcess[str]:
     """Run `command` as root inside a host without SSH, and return what it printed."""
     pid = init_pid(names, host)
     if pid is None:

@@ -31,9 +31,7 @@ def remove_lab(names: LabNames) -> None:
     inodes = network.namespace_inodes(names)
     if inodes:
         # For example a controller's SSH connections that stay open for the next command.
-        kill_until_gone(
-            lambda: [pid for pid in in_network_namespaces(inodes) if pid not in spared], f"lab {names.lab}"
-        )
+        kill_until_gone(lambda: [pid for pid in in_network_namespaces(inodes) if pid not in spared], f"lab {names.lab}")
     unmount_below(names.state, names.data)
     network.remove(names)
     remove_tree(names.data)

@@ -57,9 +57,7 @@ def _known(spec: LabSpec, keys: dict[str, KeyPair]) -> Sequence[str]:
 
 def _client_configuration(spec: LabSpec) -> str:
     names = LabNames(spec.name)
-    blocks = [
-        f"# Hosts of the lab {spec.name}, reachable only from the namespace {names.controller_netns}.\n"
-    ]
+    blocks = [f"# Hosts of the lab {spec.name}, reachable only from the namespace {names.controller_netns}.\n"]
     for host in spec.hosts:
         address = spec.management_address(host)
         blocks.append(f"Host {host.name} {address}\n    HostName {address}\n")

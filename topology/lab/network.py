@@ -96,9 +96,7 @@ def heal_wire(spec: LabSpec, wire: str) -> None:
 def wire_status(spec: LabSpec) -> tuple[WireStatus, ...]:
     """Return the state of every wire, read from the kernel."""
     netns = LabNames(spec.name).wires_netns
-    out = commands.tool(
-        ["ip", "-netns", netns, "-json", "-details", "link", "show"], what="looking at the wires"
-    )
+    out = commands.tool(["ip", "-netns", netns, "-json", "-details", "link", "show"], what="looking at the wires")
     links = {link["ifname"]: link for link in json.loads(out)}
     found: list[WireStatus] = []
     for wire in spec.wires:

@@ -123,9 +123,7 @@ def _wait(spec: LabSpec, waited_for: list[LabHost], progress: Progress, total: i
 
     addresses = {host.name: str(spec.management_address(host)) for host in waited_for}
     try:
-        access.wait_for_ssh(
-            names, addresses, seconds=BOOT_SECONDS, answered=answered, still_alive=still_alive
-        )
+        access.wait_for_ssh(names, addresses, seconds=BOOT_SECONDS, answered=answered, still_alive=still_alive)
     except LabError as error:
         raise _BootError(f"{error}; `topology lab down` removes the lab") from None
 

@@ -75,6 +75,19 @@ def write(tree: dict[str, Files], out: Path, progress: Callable[[int, int], None
     return done
 
 
+def write_some(tree: dict[str, Files], out: Path) -> Written:
+    """Write some hosts' files below `out` and leave the others alone; errors as `write`."""
+    done = Written()
+    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
+        raise ValueError(f"{out} has files in it that are not a rendered tree; name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARK).touch()
+    for host, files in tree.items():
+        done.hosts += 1
+        _write_host(files, out / host, done, fresh=not (out / host).exists())
+    return done
+
+
 def _write_host(files: Files, folder: Path, done: Written, *, fresh: bool) -> None:
     done.files += len(files)
     if fresh:

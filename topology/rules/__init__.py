@@ -12,7 +12,7 @@ from topology.rules import addresses, backbone, lab, references, registry, sites
 
 _ALL = (
     registry.numbers, registry.lines_and_sites, registry.villages, registry.links, registry.vpn_users,
-    sites.names, sites.gateways, sites.networks, sites.counts, sites.subdomains,
+    sites.names, sites.gateways, sites.networks, sites.ports, sites.counts, sites.subdomains,
     addresses.district_prefixes, addresses.host_numbers, addresses.legacy, addresses.uplinks, addresses.literals,
     addresses.macs,
     references.hubs, references.guests, references.services, references.applications, references.operator,

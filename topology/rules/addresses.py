@@ -15,7 +15,9 @@ from topology.rules.sites import host_name, known_networks
 
 NETWORK_DEVICES = frozenset({"switch", "radio", "access-point"})
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?![\w.])")
-_IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?:[0-9a-fA-F]{1,4}|:)(?:[0-9a-fA-F:]*)(?:/\d{1,3})?(?![\w:])")
+_IPV6 = re.compile(
+    r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?:[0-9a-fA-F]{1,4}|:)(?:[0-9a-fA-F:]*)(?:/\d{1,3})?(?![\w:])"
+)
 _MAC = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\Z")
 _DOCUMENTATION = tuple(ipaddress.IPv6Network(p) for p in ("2001:db8::/32", "3fff::/20"))
 _PRIVATE8 = ipaddress.IPv4Network("10.0.0.0/8")
@@ -96,10 +98,18 @@ def host_numbers(parts: Parts) -> Iterator[Finding]:
             if len(host.interfaces) > 1 and unnamed:
                 values = {"host": host.name, "count": len(host.interfaces), "networks": unnamed}
                 yield Finding("IP012", place.at("interfaces", key=True), values)
+            named: set[str] = set()
             for network, port in host.interfaces.items():
                 at = place.at("interfaces", network)
+                if port.name is not None and port.name in named:
+                    yield Finding("IP013", at.at("name"), {"host": host.name, "name": port.name})
+                named |= {port.name} if port.name else set()
                 if nets and network not in nets:
-                    values = {"what": Both("network", "jaringan"), "name": network, "hint": f" ({slug}: {', '.join(nets)})"}
+                    values = {
+                        "what": Both("network", "jaringan"),
+                        "name": network,
+                        "hint": f" ({slug}: {', '.join(nets)})",
+                    }
                     yield Finding("RF001", Where(at.file, at.path, key=True), values)
                     continue
                 taken = [n for (net, n) in used if net == network]
@@ -150,9 +160,7 @@ def _guest_numbers(parts: Parts, guests: dict[str, list[tuple[str, int, str, int
         used.setdefault(number, name)
 
 
-def _lab_clients(
-    parts: Parts, slug: str, nets: dict[str, int], used: dict[tuple[str, int], str]
-) -> Iterator[Finding]:
+def _lab_clients(parts: Parts, slug: str, nets: dict[str, int], used: dict[tuple[str, int], str]) -> Iterator[Finding]:
     for index, client in enumerate(parts.lab.clients if parts.lab else ()):
         if client.site != slug:
             continue

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from topology.backbone import circle_of, free_space_loss_db
 from topology.district import Parts
-from topology.finding import Finding, Where
+from topology.finding import Both, Finding, Where
+from topology.rules.references import missing
 
 FILE = "backbone.yml"
 
@@ -21,10 +22,14 @@ def ends(parts: Parts) -> Iterator[Finding]:
         if link.name in names:
             yield Finding("ST002", where.at("name"), {"name": link.name, "other": f"{FILE} ({names[link.name] + 1})"})
         names.setdefault(link.name, index)
+        site, _, hub = link.name.partition("--")
+        if site in parts.sites and parts.facts is not None and hub in {h.gateway for h in parts.facts.hubs}:
+            tunnel = Both("the tunnel between the two", "terowongan antara keduanya")
+            yield Finding("ST002", where.at("name"), {"name": link.name, "other": tunnel})
         if link.ends[0] == link.ends[1]:
             yield Finding("BB005", where.at("ends"), {"link": link.name, "site": link.ends[0]})
         for end, site in enumerate(link.ends):
-            if site not in parts.sites and parts.complete:
+            if site not in parts.sites and not parts.may_exist(site):
                 yield Finding("BB001", where.at("ends", end), {"link": link.name, "site": site})
 
 
@@ -35,10 +40,9 @@ def tree(parts: Parts) -> Iterator[Finding]:
         return
     root = backbone.tree.root
     if root not in parts.sites:
-        if parts.complete:
-            values = {"what": "site", "name": root, "hint": ""}
-            yield Finding("RF001", Where(FILE, ("tree", "root")), values)
-        return
+        if not parts.may_exist(root):
+            yield missing(Both("site", "lokasi"), root, parts.sites, Where(FILE, ("tree", "root")))
+            return
     neighbours: dict[str, list[str]] = {}
     for index, link in enumerate(backbone.links):
         a, b = link.ends
@@ -51,8 +55,6 @@ def tree(parts: Parts) -> Iterator[Finding]:
             continue
         neighbours.setdefault(a, []).append(b)
         neighbours.setdefault(b, []).append(a)
-    if not parts.complete:
-        return
     reached = {root}
     pending = [root]
     while pending:

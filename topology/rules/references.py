@@ -38,6 +38,7 @@ def hubs(parts: Parts) -> Iterator[Finding]:
         return
     gateways = gateway_names(parts)
     slots: dict[int, str] = {}
+    first: dict[str, int] = {}
     for index, hub in enumerate(parts.facts.hubs):
         where = Where("district.yml", ("hubs", index))
         if hub.slot in slots:
@@ -45,11 +46,15 @@ def hubs(parts: Parts) -> Iterator[Finding]:
             spare = next((n for n in (1, 2, 3) if n not in {h.slot for h in parts.facts.hubs}), "-")
             yield Finding("RG001", where.at("slot"), values | {"free": spare})
         slots.setdefault(hub.slot, hub.gateway)
+        if hub.gateway in first:
+            other = Both(f"the hub in slot {first[hub.gateway]}", f"hub di slot {first[hub.gateway]}")
+            yield Finding("ST002", where.at("gateway"), {"name": hub.gateway, "other": other})
+        first.setdefault(hub.gateway, hub.slot)
         if hub.gateway in gateways:
             if parts.sites[gateways[hub.gateway]][0] not in ("dc", "drc"):
                 what = Both("data-centre gateway", "gateway pusat data")
                 yield missing(what, hub.gateway, (), where.at("gateway"))
-        elif parts.complete:
+        elif not parts.may_have_host(hub.gateway):
             yield missing("gateway", hub.gateway, gateways, where.at("gateway"))
 
 
@@ -64,20 +69,20 @@ def guests(parts: Parts) -> Iterator[Finding]:
 
 def services(parts: Parts) -> Iterator[Finding]:
     """Services run on hosts that exist."""
-    if not parts.complete:
-        return
     names = host_names(parts)
     for service, data in parts.services.items():
+        file = f"services/{service}.yml"
+        file = file if file in parts.raw else f"services/{service}.yaml"
         for index, host in enumerate(data.hosts):
-            if host not in names:
-                yield missing("host", host, names, Where(f"services/{service}.yml", ("hosts", index)))
+            if host not in names and not parts.may_have_host(host):
+                yield missing("host", host, names, Where(file, ("hosts", index)))
 
 
 def operator(parts: Parts) -> Iterator[Finding]:
     """The office that runs ICT exists."""
-    if parts.facts is None or not parts.complete or parts.facts.operator is None:
+    if parts.facts is None or parts.facts.operator is None:
         return
-    if parts.facts.operator not in parts.sites:
+    if parts.facts.operator not in parts.sites and not parts.may_exist(parts.facts.operator):
         what = Both("office", "kantor")
         yield missing(what, parts.facts.operator, parts.sites, Where("district.yml", ("operator",)))
 
@@ -101,12 +106,12 @@ def applications(parts: Parts) -> Iterator[Finding]:
             other = f"apps.yml ({apps.applications[slugs[app.slug]].name})"
             yield Finding("ST002", where.at("slug"), {"name": app.slug, "other": other})
         slugs.setdefault(app.slug, index)
-        if app.owner is not None and parts.complete and app.owner not in parts.sites:
+        if app.owner is not None and app.owner not in parts.sites and not parts.may_exist(app.owner):
             yield missing(Both("owner", "pemilik"), app.owner, parts.sites, where.at("owner"))
     for index, site in enumerate(apps.sites):
         where = Where("apps.yml", ("sites", index))
         if site not in parts.sites:
-            if parts.complete:
+            if not parts.may_exist(site):
                 yield missing(Both("site", "lokasi"), site, parts.sites, where)
             continue
         nets = known_networks(parts, parts.sites[site][0], site)

@@ -89,9 +89,7 @@ def lines_and_sites(parts: Parts) -> Iterator[Finding]:
         def paste(slug: str, section: str = section, lines: Any = lines) -> str:
             return f"{section}: - {{number: {free((x.number for x in lines), section)}, slug: {slug}}}"
 
-        yield from _compare(
-            parts, section, lines, described, paste, partial(_file, section)
-        )
+        yield from _compare(parts, section, lines, described, paste, partial(_file, section))
     described = {slug: where for slug, (kind, _, where) in parts.sites.items() if kind == "desa"}
 
     def paste_village(slug: str) -> str:

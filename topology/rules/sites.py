@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from topology import prefix as px
 from topology.district import Parts, networks_of
 from topology.finding import Both, Finding, Where
+from topology.schema import Profile
+
+
+LONGEST_INTERFACE = 15
+"""Longest name of an interface on Linux and FreeBSD."""
+LONGEST_NAME = 63
+"""Longest name of a host: a label of the domain name system, and what Linux takes."""
 
 
 def host_name(site: str, host: str) -> str:
@@ -17,14 +25,22 @@ def host_name(site: str, host: str) -> str:
 def names(parts: Parts) -> Iterator[Finding]:
     """A full host name belongs to one host only; sites' own names are compared too."""
     seen: dict[str, str] = {}
+    listed: set[tuple[str, str]] = set()
     for slug, (_, site, where) in parts.sites.items():
         entries = [(g.name, where.at("gateways", i)) for i, g in enumerate(site.gateways)]
         entries += [(h.name, where.at("hosts", i)) for i, h in enumerate(site.hosts)]
+        if parts.apps is not None and slug in parts.apps.sites:
+            at = Where("apps.yml", ("applications",))
+            entries += [(f"app-{a.slug}", at.at(i)) for i, a in enumerate(parts.apps.applications)]
         for name, place in entries:
             full = host_name(slug, name)
-            if full in seen:
+            if len(full) > LONGEST_NAME:
+                yield Finding("ST015", place, {"name": full, "length": len(full), "limit": LONGEST_NAME})
+            if full in seen and (place.file, name) not in listed:
                 yield Finding("ST002", place, {"name": full, "other": seen[full]})
-            seen.setdefault(full, f"{where.file} ({name})")
+            seen.setdefault(full, f"{place.file} ({name})")
+            if place.file == "apps.yml":
+                listed.add((place.file, name))  # the guest of an application is at every site: said once
     titles: dict[str, str] = {}
     for slug, (kind, site, where) in parts.sites.items():
         title = f"{kind}/{parts.village_of.get(slug, '')}/{site.name.casefold()}"
@@ -81,29 +97,69 @@ def networks(parts: Parts) -> Iterator[Finding]:
                 used[entry.number] = name
 
 
+def ports(parts: Parts) -> Iterator[Finding]:
+    """A gateway's interfaces have different names, of at most 15 characters."""
+    if parts.facts is None:
+        return
+    profiles = parts.facts.profiles
+    for name, profile in profiles.items():
+        yield from _port_names(profile, Where("district.yml", ("profiles", name)))
+    if parts.lab is not None:
+        yield from _port_names(parts.lab.profile, Where("lab.yml", ("profile",)))
+    for slug, (kind, site, where) in parts.sites.items():
+        for gateway in site.gateways:
+            own = parts.lab.profile if parts.lab else profiles.get(gateway.profile)
+            if own is None:
+                continue
+            taken = {"lo", "lo0", own.uplink, own.lan, own.radio}
+            for index, uplink in enumerate(site.uplinks[1:], 1):
+                if uplink.port in taken:
+                    yield Finding("ST016", where.at("uplinks", index, "port"), {"name": uplink.port})
+                taken.add(uplink.port)
+            if own.vlans:
+                continue
+            for network in known_networks(parts, kind, slug):
+                if network in taken or re.fullmatch(r"wg\d+", network):
+                    yield Finding("ST016", where.at("networks", network, key=True), {"name": network})
+
+
+def _port_names(profile: Profile, where: Where) -> Iterator[Finding]:
+    """A port's name leaves room for what is added to it: a VLAN id or the number of a link."""
+    for key, port, room in (("lan", profile.lan, 4 if profile.vlans else 0), ("radio", profile.radio, 5)):
+        if port is not None and len(port) + room > LONGEST_INTERFACE:
+            limit = LONGEST_INTERFACE - room
+            problem = Both(f"at most {limit} characters, a number is added to it",
+                           f"paling banyak {limit} karakter, sebuah nomor ditambahkan padanya")  # fmt: skip
+            yield Finding("SC004", where.at(key), {"key": ".".join([*map(str, where.path), key]), "problem": problem})
+
+
 def counts(parts: Parts) -> Iterator[Finding]:
     """What the master plan counts must be there."""
     facts = parts.facts
-    if facts is None or not parts.complete:
+    if facts is None:
         return
+    if not facts.admins and parts.lab is None:
+        yield Finding("ST011", Where("district.yml", ("admins",), key=True))
     kinds = [kind for kind, _, _ in parts.sites.values()]
     radios = [link for link in (parts.backbone.links if parts.backbone else ()) if link.kind == "radio"]
+    no_sites = not parts.complete or bool(parts.unsure)
     found = {
-        "skpd": kinds.count("skpd"),
-        "kecamatan": kinds.count("kecamatan"),
-        "desa": kinds.count("desa"),
-        "radio_links": len(radios),
-        "applications": len(parts.apps.applications) if parts.apps else 0,
+        "skpd": (kinds.count("skpd"), no_sites),
+        "kecamatan": (kinds.count("kecamatan"), no_sites),
+        "desa": (kinds.count("desa"), no_sites),
+        "radio_links": (len(radios), parts.backbone is None and parts.may_be_file("backbone.yml")),
+        "applications": (
+            len(parts.apps.applications) if parts.apps else 0,
+            parts.apps is None and parts.may_be_file("apps.yml"),
+        ),
     }
-    for what, count in found.items():
+    for what, (count, unsure) in found.items():
         planned = getattr(facts.planned, what)
-        if planned is None or planned == count:
+        if planned is None or planned == count or unsure:
             continue
         rule = "ST010" if what == "desa" and count < planned else "ST009"
         values = {"planned": planned, "count": count} | ({"what": what} if rule == "ST009" else {})
         yield Finding(rule, Where("district.yml", ("planned", what)), values)
-    if not facts.admins and parts.lab is None:
-        yield Finding("ST011", Where("district.yml", ("admins",), key=True))
 
 
 def subdomains(parts: Parts) -> Iterator[Finding]:

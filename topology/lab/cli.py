@@ -1,0 +1,85 @@
+"""`topology lab up|status|ssh|run|break|heal|down`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from topology import lab
+from topology.allocate import Plan
+from topology.lab.slice import lab_spec
+
+FINE, ERRORS = 0, 1
+
+
+def run(options: argparse.Namespace, load_plan: Callable[[str], Plan]) -> int:
+    """Carry out a verb on the lab of an inventory; returns the exit code."""
+    inventory = getattr(options, "lab_inventory", None) or options.inventory
+    try:
+        spec = lab_spec(load_plan(inventory))
+        return _VERBS[options.verb](options, spec)
+    except (lab.LabError, ValueError) as error:
+        print(f"topology: {error}", file=sys.stderr)
+        return ERRORS
+
+
+def _up(_: argparse.Namespace, spec: lab.LabSpec) -> int:
+    started = time.monotonic()
+    if lab.up(spec, progress=lab.show_progress):
+        print(f"lab {spec.name} is up: {len(spec.hosts)} hosts in {time.monotonic() - started:.1f} s")
+    else:
+        print(f"lab {spec.name} was up already: {len(spec.hosts)} hosts, nothing to do")
+    return FINE
+
+
+def _down(_: argparse.Namespace, spec: lab.LabSpec) -> int:
+    there = lab.down(spec.name)
+    print(f"lab {spec.name} is down" if there else f"lab {spec.name} was not up")
+    left = lab.leftovers(spec.name)
+    for line in left:
+        print(f"left behind: {line}", file=sys.stderr)
+    return ERRORS if left else FINE
+
+
+def _status(_: argparse.Namespace, spec: lab.LabSpec) -> int:
+    state = lab.status(spec.name)
+    print(f"lab {state.name}: {state.condition}" + (f" ({state.holder})" if state.holder else ""))
+    for host in state.hosts:
+        print(f"  {host.name:<28} {host.address:<14} {host.state} {host.why}".rstrip())
+    for wire in state.wires:
+        if wire.state != "ok":
+            print(f"  {wire.kind} {wire.name} is {wire.state}")
+    for line in state.leftovers:
+        print(f"  left behind: {line}")
+    return FINE if state.condition == "up" else ERRORS
+
+
+def _ssh(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    host, command = options.host, list(options.run)
+    if Path(host).is_dir() and command:  # topology lab ssh INVENTORY HOST ...
+        host, command = command[0], command[1:]
+    return lab.ssh(spec.name, host, command)
+
+
+def _run(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    return lab.run(spec.name, list(options.run))
+
+
+def _break(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.break_wire(spec.name, options.link, silent=options.silent)
+    print(f"{options.link} is broken; `topology lab heal {options.link}` mends it")
+    return FINE
+
+
+def _heal(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.heal_wire(spec.name, options.link)
+    print(f"{options.link} is whole")
+    return FINE
+
+
+_VERBS: dict[str, Callable[[argparse.Namespace, lab.LabSpec], int]] = {
+    "up": _up, "down": _down, "status": _status, "ssh": _ssh, "run": _run, "break": _break, "heal": _heal,
+}  # fmt: skip
