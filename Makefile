@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 INVENTORY     ?= inventories/luwu
 LAB           ?= inventories/lab
-DOCUMENTATION ?= build/site/index.html
+DOCUMENTATION ?= build/documentation/site/index.html
 WORKERS       ?= 2
 FUZZ_EXAMPLES ?= 2000
 
@@ -64,9 +64,8 @@ lab-root: lab-apply lab-verify
 	@echo 'The lab is up. What you can do now:'
 	@echo '  open the documentation    $(CURDIR)/$(DOCUMENTATION)'
 	@echo '  look at it                $(TOPOLOGY_VENV)/bin/topology lab status $(LAB)'
-	@echo '  log in to a host          $(TOPOLOGY_VENV)/bin/topology lab ssh $(LAB) HOST'
-	@echo '  break and heal something  $(TOPOLOGY_VENV)/bin/topology lab break|heal $(LAB) ...'
-	@echo '  look for drift            make drift INVENTORY=$(LAB)'
+	@echo '  log in to a host          $(TOPOLOGY_VENV)/bin/topology lab ssh HOST'
+	@echo '  break and heal something  $(TOPOLOGY_VENV)/bin/topology lab break|heal LINK'
 	@echo '  take it down              $(TOPOLOGY_VENV)/bin/topology lab down $(LAB)'
 
 .PHONY: lab-apply
@@ -121,7 +120,7 @@ around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
 
 .PHONY: test-lab
 test-lab: setup
-	$(call around_lab,$(again) lab-apply && $(again) lab-verify && $(again) lab-runtime && $(again) drift INVENTORY=$(LAB))
+	$(call around_lab,$(again) lab-apply && $(again) lab-verify && $(again) lab-runtime)
 
 .PHONY: lab-runtime
 lab-runtime: setup
@@ -158,10 +157,6 @@ fuzz: setup ## The property tests with FUZZ_EXAMPLES=2000 random inputs each
 docs: setup ## Build the documentation of INVENTORY
 	@$(phase) 'document' ansible-playbook -i $(INVENTORY) playbooks/document.yml
 	@echo '   open $(CURDIR)/$(DOCUMENTATION)'
-
-.PHONY: drift
-drift: setup ## Compare the hosts of INVENTORY with the plan (fails on any difference)
-	@$(phase) 'drift' topology drift $(INVENTORY)
 
 .PHONY: bench
 bench: setup ## Measure time and memory against the bars (peers in .venv-bench)
