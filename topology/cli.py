@@ -316,16 +316,26 @@ def _document(options: argparse.Namespace) -> int:
     plan, warnings, tree = _plan(options.inventory, options)
     out = Path(options.out)
     progress = Progress("documentation")
+    languages: tuple[Language, ...] = ("id", "en")
     try:
-        document.write(
-            plan, out, warnings_text=report.lines(warnings, tree, options.lang),
-            revision=_revision(options.inventory), progress=progress,
-        )  # fmt: skip
-        index = out / "docs" if options.no_build else document.build(out)
+        changed = document.write(
+            plan,
+            out,
+            warnings_text={lang: report.lines(warnings, tree, lang) for lang in languages},
+            revision=_revision(options.inventory),
+            progress=progress,
+        )
+        index = out / "site" / "index.html"
+        if options.no_build:
+            index = out / "docs"
+        elif changed or not index.exists():
+            index = document.build(out)
     except (OSError, ValueError, RuntimeError) as error:
         return _fail(str(error))
     finally:
         progress.close()
+    if not changed:
+        print("unchanged")
     print(index)
     return FINE
 

@@ -24,7 +24,9 @@ PEER = Path(os.environ.get("TOPOLOGY_VENV", str(ROOT / ".venv")) + "-bench") / "
 RUNS = 3
 
 
-def timed(*command: str | Path, cwd: Path | None = None, runs: int = RUNS) -> tuple[float, subprocess.CompletedProcess[bytes]]:
+def timed(
+    *command: str | Path, cwd: Path | None = None, runs: int = RUNS
+) -> tuple[float, subprocess.CompletedProcess[bytes]]:
     """Return the median wall time in seconds of `runs` runs, and the last run."""
     took = []
     for _ in range(runs):
@@ -82,7 +84,7 @@ def test_everything_cold(districts: dict[int, Path], tmp_path: Path, sites: int)
 
 
 def test_scaling(districts: dict[int, Path], tmp_path: Path) -> None:
-    """280, 1,000 and 5,000 sites. One district's plan holds 2,079 sites, so 5,000 are three districts of 1,667."""
+    """280, 1,000 and 5,000 sites; one plan holds 2,079, so 5,000 are three districts of 1,667."""
     figures = {}
     for total, parts in ((280, [280]), (1000, [1000]), (5000, [1667] * 3)):
         started = time.perf_counter()

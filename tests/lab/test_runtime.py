@@ -85,7 +85,12 @@ def test_every_host_answers_and_a_second_up_does_nothing(rt: str, capfd: pytest.
 def test_ssh_wrapper_passes_input_and_copies_files(rt: str, tmp_path: Path) -> None:
     environment = {**os.environ, "TOPOLOGY_LAB": rt}
     done = subprocess.run(
-        [lab.SSH_WRAPPER, "198.18.7.2", "cat"], input="text", capture_output=True, text=True, env=environment
+        [lab.SSH_WRAPPER, "198.18.7.2", "cat"],
+        input="text",
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "text", "")
     for program in ("scp-in-lab", "sftp-in-lab"):
@@ -97,7 +102,7 @@ def test_ssh_wrapper_passes_input_and_copies_files(rt: str, tmp_path: Path) -> N
 
 def test_ssh_wrapper_without_a_lab_sends_nothing() -> None:
     environment = {**os.environ, "TOPOLOGY_LAB": "nosuch"}
-    done = subprocess.run([lab.SSH_WRAPPER, "left"], capture_output=True, text=True, env=environment)
+    done = subprocess.run([lab.SSH_WRAPPER, "left"], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (255, "lab nosuch is not up; topology lab up starts it\n")
 
 
