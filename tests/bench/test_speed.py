@@ -79,8 +79,9 @@ def test_everything_cold(districts: dict[int, Path], tmp_path: Path, sites: int)
         seconds, done = timed(BIN / "topology", "render", districts[sites], "--out", out, runs=1)
         took.append(seconds)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"\ncheck + allocate + render cold, {sites} sites: {sorted(took)[1]:.2f} s, "
-          f"largest process so far {peak:.0f} MB ({done.stdout.decode().strip().rpartition(':')[2].strip()})")  # fmt: skip
+    written = done.stdout.decode().strip().rpartition(":")[2].strip()
+    print(f"\ncheck + allocate + render cold, {sites} sites: {sorted(took)[1]:.2f} s")
+    print(f"largest process so far {peak:.0f} MB; {written}")
 
 
 def test_scaling(districts: dict[int, Path], tmp_path: Path) -> None:
