@@ -16,7 +16,7 @@ from pathlib import Path
 
 from topology.lab.commands import tool_environment
 from topology.lab.errors import LabError
-from topology.lab.hosts import init_pid
+from topology.lab.hosts import DROPPED_CAPABILITIES, init_pid
 from topology.lab.names import NETNS_ROOT, LabNames
 
 _CLONE_NEWNET = 0x40000000
@@ -56,7 +56,7 @@ def inside(names: LabNames, host: str, command: Sequence[str], stdin: str | None
         "TERM": "dumb",
     }
     return subprocess.run(
-        [_which("nsenter"), f"--target={pid}", *spaces, "--", *command],
+        [*_without_machine_rights(), _which("nsenter"), f"--target={pid}", *spaces, "--", *command],
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
@@ -65,6 +65,16 @@ def inside(names: LabNames, host: str, command: Sequence[str], stdin: str | None
         check=False,
         env=environment,
     )
+
+
+def _without_machine_rights() -> list[str]:
+    """Return what keeps a command from having more rights than its host has.
+
+    Entering a host from outside brings all of root's rights along, and setting the clock would
+    set the machine's.
+    """
+    rights = ",".join(f"-{name.removeprefix('CAP_').lower()}" for name in DROPPED_CAPABILITIES)
+    return [_which("setpriv"), f"--bounding-set={rights}"]
 
 
 def _which(program: str) -> str:
@@ -87,18 +97,22 @@ def wait_for_ssh(
     `still_alive` returns why a host will never answer, or nothing.
     """
     failures: list[LabError] = []
+    given_up = threading.Event()
 
     def work() -> None:
         try:
             _enter_network(NETNS_ROOT / names.controller_netns)
-            _poll(addresses, seconds, answered, still_alive)
+            _poll(addresses, seconds, answered, still_alive, given_up)
         except LabError as error:
             failures.append(error)
 
     # A thread of its own: a thread that has entered a namespace cannot come back reliably.
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join()
+    try:
+        thread.start()
+        thread.join()
+    finally:
+        given_up.set()
     if failures:
         raise failures[0]
 
@@ -117,9 +131,9 @@ def _poll(
     seconds: float,
     answered: Callable[[str], None],
     still_alive: Callable[[str], str],
+    given_up: threading.Event,
 ) -> None:
     deadline = time.monotonic() + seconds
-    given_up = threading.Event()
 
     def wait(host: str) -> None:
         while not _greets(addresses[host]):

@@ -26,6 +26,8 @@ from topology.lab.processes import PROC, command_line, is_zombie, kill_until_gon
 from topology.lab.spec import LabHost, LabSpec
 
 HostState = Literal["running", "dead"]
+DROPPED_CAPABILITIES = ("CAP_SYS_TIME", "CAP_SYS_MODULE")
+"""Rights no host has: the machine's clock and its kernel modules are not a host's own."""
 _RESOLVER = """\
 # A lab host has no resolver but its own, until a role writes this file.
 nameserver 127.0.0.1
@@ -78,6 +80,7 @@ def prepare_disk(spec: LabSpec, host: LabHost, disk: Disk, host_key: KeyPair, lo
     upper.write(f"home/{LAB_USER}/.ssh/authorized_keys", login_key, owner=LAB_UID, mode=0o600)
     upper.own(f"home/{LAB_USER}/.ssh", LAB_UID, 0o700)
     upper.own(f"home/{LAB_USER}", LAB_UID, 0o755)
+    upper.age("var/lib/apt/lists")
 
 
 def _machine_id(lab: str, host: str) -> str:
@@ -103,6 +106,11 @@ class _Upper:
         path = self._upper / name
         path.chmod(mode)
         self._chown(path, owner)
+
+    def age(self, name: str) -> None:
+        """Make a directory look old: package lists of the image are none, and no tool may take them for fresh."""
+        self._make_parents(self._upper / name)
+        os.utime(self._upper / name, (0, 0))
 
     def _make_parents(self, directory: Path) -> None:
         """Make a directory with the mode it has in the image, which the upper layer would hide."""
@@ -174,9 +182,9 @@ def _nspawn(names: LabNames, host: LabHost, disk: Disk) -> list[str]:
         "--timezone=off",
         "--link-journal=no",
         "--console=read-only",
-        # Everything a router may need, but not the machine's clock and not its kernel modules.
+        # Everything a router may need, except what is the machine's.
         "--capability=all",
-        "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE",
+        f"--drop-capability={','.join(DROPPED_CAPABILITIES)}",
         "--bind=/dev/net/tun",
         f"--bind-ro={disk.mirror}:{MIRROR_IN_HOST}",
         "systemd.log_color=no",

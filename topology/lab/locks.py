@@ -112,11 +112,13 @@ def _acquire(names: LabNames) -> int:
         os.close(descriptor)
         pid, _, purpose = text.partition(" ")
         # An empty file was locked a moment ago by someone who has not written its pid yet.
-        alive = pid.isdigit() and _is_running(int(pid))
-        if alive or time.monotonic() > deadline:
+        who = f"process {pid or '?'} ({purpose or 'unknown'})"
+        if pid.isdigit() and _is_running(int(pid)):
+            raise LabError(f"lab {names.lab} is being changed by {who}; wait for it or stop it")
+        if time.monotonic() > deadline:
             raise LabError(
-                f"lab {names.lab} is being changed by process {pid or '?'} ({purpose or 'unknown'});"
-                " wait for it or stop it"
+                f"tools that {who} started are still changing the lab {names.lab};"
+                f" wait a minute, or see who they are with fuser -v {names.lock}"
             )
         time.sleep(0.05)
 

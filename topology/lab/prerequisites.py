@@ -17,6 +17,7 @@ _PROGRAMS = {
     "ssh-keygen": "openssh-client",
     "nsenter": "util-linux",
     "unshare": "util-linux",
+    "setpriv": "util-linux",
     "findmnt": "util-linux",
     "mount": "mount",
     "apt-get": "apt",

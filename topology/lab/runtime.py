@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from topology.lab import access, cleanup, hosts, locks, machine, network, state
-from topology.lab.errors import LabError
+from topology.lab.errors import LabError, as_lab_errors
 from topology.lab.hosts import Disk, HostStatus
 from topology.lab.image import check_filesystems, ensure_image, image_directory
 from topology.lab.keys import make_keys
@@ -58,7 +58,7 @@ def up(spec: LabSpec, *, progress: Progress = no_progress) -> bool:
     check_filesystems()
     names = LabNames(spec.name)
     total = len(spec.hosts) + _STEPS
-    with locks.lab_lock(names, "topology lab up"):
+    with as_lab_errors("topology lab up"), locks.lab_lock(names, "topology lab up"):
         if _is_up(spec):
             progress(f"lab {spec.name} is already up", total, total)
             return False
@@ -68,9 +68,10 @@ def up(spec: LabSpec, *, progress: Progress = no_progress) -> bool:
         disk = _ensure_disk(progress, total)
         try:
             _boot(spec, disk, progress, total)
-        except (LabError, KeyboardInterrupt) as error:
-            if not isinstance(error, _BootError):
-                cleanup.remove_lab(names)
+        except _BootError:
+            raise
+        except BaseException:
+            cleanup.remove_lab(names)
             raise
     return True
 
@@ -145,7 +146,7 @@ def down(name: str, *, progress: Progress = no_progress) -> bool:
     """Remove a lab and everything of it; return whether there was anything."""
     check_prerequisites()
     names = LabNames(name)
-    with locks.lab_lock(names, "topology lab down"):
+    with as_lab_errors("topology lab down"), locks.lab_lock(names, "topology lab down"):
         if not cleanup.leftovers(names, locked=True):
             progress(f"lab {name} is down", 1, 1)
             return False

@@ -1,0 +1,66 @@
+"""Ansible inventory plugin: the hosts of a district, from its facts."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: topology
+short_description: Hosts and groups of a district or of its lab
+description:
+  - Reads the folder in which C(inventory.yml) lies with the topology library and lists its hosts.
+  - A host carries its own data only. Findings of C(topology check) stop the run and are shown.
+options:
+  plugin:
+    description: Always C(topology).
+    required: true
+    choices: [topology]
+"""
+
+EXAMPLES = """
+# inventories/NAME/inventory.yml
+plugin: topology
+"""
+
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from ansible.errors import AnsibleParserError  # noqa: E402
+from ansible.plugins.inventory import BaseInventoryPlugin  # noqa: E402
+
+
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc,no-any-unimported,unused-ignore]
+    """The plugin."""
+
+    NAME = "topology"
+
+    def verify_file(self, path: str) -> bool:
+        """Say whether a file is an inventory of ours: inventory.yml beside a district's or a lab's file."""
+        file = Path(path)
+        if not super().verify_file(path) or file.name not in ("inventory.yml", "inventory.yaml"):
+            return False
+        return any((file.parent / name).exists() for name in ("district.yml", "lab.yml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        """Fill Ansible's inventory; AnsibleParserError with all findings when there are errors."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        from topology import inventory as hosts
+        from topology import report
+        from topology.load import LoadError
+
+        try:
+            plan = hosts.plan_of(Path(path).parent)
+        except LoadError as error:
+            lines = report.lines(error.findings, error.tree, "en")
+            raise AnsibleParserError("the inventory has errors:\n" + "\n".join(lines)) from None
+        groups = hosts.groups(plan)
+        for group in groups:
+            self.inventory.add_group(group)
+        admins = [a.model_dump(exclude_none=True, mode="json") for a in plan.district.admins]
+        self.inventory.set_variable("managed", "topology_admins", admins)
+        for name, host in plan.hosts.items():
+            self.inventory.add_host(name)
+            for key, value in hosts.variables(plan, host).items():
+                self.inventory.set_variable(name, key, value)
+        for group, names in groups.items():
+            for name in names:
+                self.inventory.add_child(group, name)

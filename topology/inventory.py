@@ -1,0 +1,95 @@
+"""Hosts, groups and variables for Ansible and pyinfra, from a plan.
+
+A host carries its own data only; what it is configured with lies in its rendered files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from topology.allocate import Host, Plan, allocate, sliced
+from topology.load import load
+
+_DEVICE_GROUPS = {
+    "gateway": "gateways", "switch": "switches", "radio": "radios", "hypervisor": "hypervisors", "guest": "guests",
+    "server": "servers", "nas": "storages", "ups": "power", "cctv": "cameras", "door": "doors",
+    "printer": "printers", "phone": "phones", "access-point": "access_points", "pc": "computers",
+}  # fmt: skip
+
+
+def plan_of(inventory: str | Path) -> Plan:
+    """Return the plan of an inventory folder (a lab's slice); raises topology.load.LoadError."""
+    return sliced(allocate(load(inventory)[0]))
+
+
+def variables(plan: Plan, host: Host) -> dict[str, Any]:
+    """Return a host's own variables: how to reach it and what it is."""
+    place = plan.sites[host.site].place
+    return {
+        "ansible_host": _reached_at(host),
+        "topology_site": host.site,
+        "topology_kind": place.kind,
+        "topology_device": host.kind,
+        "topology_platform": host.platform,
+    } | _lab_access(plan, host)
+
+
+def _reached_at(host: Host) -> str:
+    """Return the address people and playbooks use: a gateway's loopback, else mgmt, else the first."""
+    order = {"loopback": 0, "mgmt": 1}
+    ranked = sorted(host.interfaces, key=lambda i: order.get(i.network or i.kind, 2))
+    return next((i.addresses[0] for i in ranked if i.addresses), host.name)
+
+
+def _lab_access(plan: Plan, host: Host) -> dict[str, Any]:
+    if plan.district.lab is None:
+        return {}
+    from topology.lab import SSH_WRAPPER  # noqa: PLC0415
+    from topology.lab.slice import lab_spec  # noqa: PLC0415
+
+    spec = lab_spec(plan)
+    address = next(spec.management_address(h) for h in spec.hosts if h.name == host.name)
+    return {
+        "ansible_host": str(address),
+        "ansible_ssh_executable": str(SSH_WRAPPER),
+        "ansible_ssh_transfer_method": "piped",
+        "ansible_user": "lab",
+    }
+
+
+def groups(plan: Plan) -> dict[str, list[str]]:
+    """Return groups by name: site kinds, sites, devices, platforms, services, `managed`."""
+    found: dict[str, list[str]] = {}
+    for host in plan.hosts.values():
+        names = [
+            plan.sites[host.site].place.kind,
+            f"site_{host.site.replace('-', '_')}",
+            _DEVICE_GROUPS[host.kind],
+            host.platform,
+        ]
+        if host.managed:
+            names.append("managed")
+        if host.application:
+            names.append("applications")
+        for name in names:
+            found.setdefault(name, []).append(host.name)
+    for name, service in plan.district.services.items():
+        hosts = [h for h in service.hosts if h in plan.hosts]
+        if hosts:
+            found[f"service_{name.replace('-', '_')}"] = hosts
+    return dict(sorted(found.items()))
+
+
+def pyinfra_groups(inventory: str | Path) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """Return groups of (host, data) as a pyinfra inventory file wants them; only managed hosts."""
+    plan = plan_of(inventory)
+    data = {
+        name: {"ssh_hostname": values.pop("ansible_host"), **{k: v for k, v in values.items() if "ansible" not in k}}
+        for name, values in ((h.name, variables(plan, h)) for h in plan.hosts.values() if h.managed)
+    }
+    return {
+        group: [(host, data[host]) for host in hosts if host in data]
+        for group, hosts in groups(plan).items()
+        if any(host in data for host in hosts)
+    }
