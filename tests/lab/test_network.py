@@ -26,7 +26,7 @@ def clients(plan: Plan) -> list[str]:
 
 def ping(plan: Plan, source: str, address: str, *options: str) -> bool:
     command = ["ping", "-n", "-q", "-c", "2", "-i", "0.2", "-W", "2", *options, address]
-    return lab.exec_in(plan.district.lab.name, source, command, check=False).returncode == 0
+    return lab.exec_in(plan.district.lab.name, source, command).returncode == 0
 
 
 def addresses(plan: Plan, host: str) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def test_the_kecamatan_goes_over_its_radio_link(plan: Plan) -> None:
 def test_nothing_leaves_the_district(plan: Plan) -> None:
     name = plan.district.lab.name
     for host in plan.hosts:
-        done = lab.exec_in(name, host, ["ip", "-4", "route", "show", "default", "dev", "mgmt0"], check=False)
+        done = lab.exec_in(name, host, ["ip", "-4", "route", "show", "default", "dev", "mgmt0"])
         assert done.stdout == "", host
     unused = plan.district.space.host(60, 0, 1)[0]  # no site has this number
     assert not ping(plan, "dc-a", unused)
