@@ -323,13 +323,15 @@ def _links(district: District, gateways: dict[str, tuple[str, ...]], slots: dict
         )  # fmt: skip
         yield Link(entry.name, entry.kind, number, (ends[0], ends[1]), district.space.link(number), radio=entry)
     hub_site = {name: site for site, names in gateways.items() for name in names if name in slots}
+    first_slot: dict[str, int] = {}
+    for hub, site in hub_site.items():
+        first_slot[site] = min(slots[hub], first_slot.get(site, slots[hub]))
     for place in district.places.values():
         for hub, site in hub_site.items():
-            other = district.places[site]
             if site == place.slug:
                 continue
-            if place.slug in hub_site.values() and place.second_octet < other.second_octet:
-                continue  # two hub sites: the tunnel is counted from the one with the higher number
+            if place.slug in first_slot and first_slot[place.slug] < first_slot[site]:
+                continue  # two hub sites: the tunnel it had before it became a hub stays
             yield _tunnel(district, place, gateways[place.slug][0], hub, site, slots[hub])
 
 

@@ -25,6 +25,10 @@ class Both:
     id: str
 
 
+NONE_FREE = Both("none is free", "tidak ada yang bebas")
+"""Shown where a rule would propose a free number and there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """A place in an inventory: a file (relative to the inventory) and a path of keys in it."""

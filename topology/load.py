@@ -31,6 +31,39 @@ from topology.schema import (
 )  # fmt: skip
 
 _S = TypeVar("_S", bound=Shape)
+_FORMS = {
+    r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$": Both(
+        "lower-case words joined by single hyphens", "kata-kata huruf kecil dengan satu tanda hubung di antaranya"
+    ),
+    r"^[a-z][a-z0-9]*(-{1,2}[a-z0-9]+)*$": Both(
+        "lower-case words joined by hyphens", "kata-kata huruf kecil dengan tanda hubung"
+    ),
+    r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$": Both(
+        "one label of a domain name: lower-case letters, digits and hyphens inside",
+        "satu label nama domain: huruf kecil, angka, dan tanda hubung di dalam",
+    ),
+    r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$": Both(
+        "a domain name in lower case, like contoh.example", "nama domain huruf kecil, seperti contoh.example"
+    ),
+    r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$": Both(
+        "a MAC address in lower case, like 02:00:5e:00:53:01", "alamat MAC huruf kecil, seperti 02:00:5e:00:53:01"
+    ),
+    r"^[a-z][a-z0-9_.-]{0,14}$": Both(
+        "an interface's name: at most 15 lower-case letters, digits, and . _ -",
+        "nama antarmuka: paling banyak 15 huruf kecil, angka, dan . _ -",
+    ),
+    r"^[a-z][a-z0-9_-]{0,30}$": Both(
+        "a login name: at most 31 lower-case letters, digits, _ and -",
+        "nama pengguna: paling banyak 31 huruf kecil, angka, _ dan -",
+    ),
+    r"^[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/]+$|^UTC$": Both(
+        "a time zone, like Asia/Jakarta", "zona waktu, seperti Asia/Jakarta"
+    ),
+    r"^[a-z][a-z0-9]*$": Both("lower-case letters and digits", "huruf kecil dan angka"),
+    r"^20[0-9]{2}$": Both("a year of this century in quotes", "tahun pada abad ini dalam tanda kutip"),
+    r"^[a-z0-9]{1,8}$": Both("at most 8 lower-case letters and digits", "paling banyak 8 huruf kecil dan angka"),
+}
+"""What a pattern of the schema means to people."""
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 _SLUG_LENGTH = 40
 _OWN_FILES = ("inventory.yml", "inventory.yaml", "policy.yml")
@@ -190,7 +223,7 @@ def _add_site(parts: Parts, slug: str, kind: str, site: Site, where: Where, find
     if slug in parts.sites:
         other = parts.sites[slug][2].file
         findings.append(Finding("ST002", where, {"name": slug, "other": other}))
-        parts.unsure.add(slug)
+        parts.unsure |= {slug, Path(where.file).stem}
         return
     parts.sites[slug] = (kind, site, where)
 
@@ -240,8 +273,8 @@ def _value_problem(kind: str, item: Any) -> Both:
         return Both(f"`{given}` is not one of {context['expected']}", f"`{given}` bukan salah satu dari "
                     f"{context['expected'].replace(' or ', ' atau ')}")  # fmt: skip
     if kind == "string_pattern_mismatch":
-        return Both(f"`{given}` does not have the form {context['pattern']}",
-                    f"`{given}` tidak berbentuk {context['pattern']}")  # fmt: skip
+        form = _FORMS[context["pattern"]]
+        return Both(f"`{given}` is not {form.en}", f"`{given}` bukan {form.id}")
     bounds = {
         "greater_than_equal": ("ge", "at least", "sekurangnya"),
         "greater_than": ("gt", "more than", "lebih dari"),

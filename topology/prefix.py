@@ -44,8 +44,9 @@ DEVICE_NUMBERS = range(4, 10)
 FIXED_NUMBERS = range(10, 100)
 DHCP_FIRST, DHCP_LAST = 100, 249
 
-MAX_REGISTERED_LINK = 8191
-"""Radio and leased links take 1 to 8191; tunnels take the rest, from their site's number."""
+MAX_REGISTERED_LINK = 3071
+"""Radio and leased links take 1 to 3071, which leaves 1000 + number a VLAN id; 3072 to 8191 are not
+used; tunnels take the rest, from their site's number."""
 
 
 def vlan(role: int) -> int:

@@ -76,7 +76,9 @@ def test_usage_errors_exit_2(tmp_path: Path) -> None:
     assert stop.value.code == USAGE
 
 
-def test_a_second_render_changes_nothing_and_stale_files_go(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_render_changes_nothing_and_stale_files_go(
+    inventory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = inventory.parent / "out"
     assert main(["render", "-q", str(inventory), "--out", str(out)]) == FINE
     stale = out / "dinkes-gw" / "etc" / "stale.conf"

@@ -70,7 +70,7 @@ def build(out: Path) -> Path:
         outputs = [process.communicate()[0] for process in running]
         failed = [text for process, text in zip(running, outputs, strict=True) if process.returncode]
         if failed:
-            lines = [line for text in failed for line in text.splitlines() if line.strip()]
+            lines = [x for text in failed for x in text.splitlines() if x.strip() and not x.startswith("INFO")]
             raise BuildError("mkdocs: " + "\n".join(lines[-20:]))
         first, *others = LANGUAGES
         site = fresh / first.code
@@ -86,7 +86,7 @@ def build(out: Path) -> Path:
 
 def _mkdocs(out: Path, config: str, into: Path) -> subprocess.Popen[str]:
     """Start `mkdocs build` of the same Python."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     return subprocess.Popen(
         [*command, "-f", str(out / config), "-d", str(into)],
         stdin=subprocess.DEVNULL,

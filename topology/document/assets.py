@@ -29,7 +29,7 @@ def page(book: Book) -> Page:
         ),
         m.filterable(asset_table(book, here, hosts, with_site=True)),
     )
-    return Page(PATH, t("Daftar aset", "Asset register"), ("sites/",), body)
+    return Page(PATH, t("Daftar aset", "Asset register"), ("sites/",), body, searched=False)
 
 
 def asset_table(book: Book, here: Here, hosts: Iterable[Host], *, with_site: bool = False) -> str:

@@ -51,4 +51,5 @@ def page(book: Book) -> Page:
         ),
         m.filterable(m.table(head, rows), "filterable wide"),
     )
-    return Page(PATH, t("Semua perangkat", "All devices"), ("sites/", "apps.yml", "registry.yml"), body)
+    sources = ("sites/", "apps.yml", "registry.yml")
+    return Page(PATH, t("Semua perangkat", "All devices"), sources, body, searched=False)

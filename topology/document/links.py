@@ -36,7 +36,7 @@ def page(book: Book) -> Page:
     if not blocks:
         blocks.append(t("Belum ada tautan.", "There are no links yet."))
     sources = ("registry.yml", "district.yml", *(("backbone.yml",) if lines else ()))
-    return Page(PATH, t("Tautan", "Links"), sources, m.join(*blocks))
+    return Page(PATH, t("Tautan", "Links"), sources, m.join(*blocks), searched=False)
 
 
 def _table(book: Book, links: Iterable[Link]) -> str:

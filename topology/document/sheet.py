@@ -96,7 +96,7 @@ def date_of(revision: str) -> datetime.datetime:
 
 def generated_from(sheet: Sheet, book: Book) -> str:
     """Return the text of a sheet's first row."""
-    files = ", ".join(f"{book.index.name}/{s}" for s in sheet.sources)
+    files = ", ".join(book.files(sheet.sources)) or f"{book.index.name}/"
     return f"Dibuat otomatis dari / generated from: {files} ({book.revision}). Jangan disunting / do not edit."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from topology import prefix as px
@@ -207,34 +207,31 @@ def _devices(book: Book, here: Here, hosts: list[Host]) -> str:
     t = book.t
     rows = []
     for host in hosts:
-        first = True
-        for i in host.interfaces:
+        kind = t.word(DEVICE_KINDS, host.kind) + (f" ({host.platform})" if host.managed else "")
+        for number, i in enumerate(host.interfaces):
             rows.append(
                 (
-                    m.anchor(host.name) if first else host.name,
-                    t.word(DEVICE_KINDS, host.kind),
-                    host.platform,
+                    m.anchor(host.name) if number == 0 else host.name,
+                    kind,
                     m.code(i.name),
                     m.code(i.network or ""),
-                    *book.cells(i.addresses),
+                    book.stacked(i.addresses),
                     _mac(t, i),
                     _runs_on(t, here, host),
                     m.text(host.description or ""),
                 )
             )
-            first = False
     head = (
         t("Perangkat", "Device"),
         t("Jenis", "Kind"),
-        "Platform",
         t("Antarmuka", "Interface"),
         t("Jaringan", "Network"),
-        *book.families,
+        t("Alamat", "Addresses"),
         "MAC",
         t("Berjalan di", "Runs on"),
         t("Keterangan", "Description"),
     )
-    return m.filterable(m.table(head, rows)) if rows else ""
+    return _trimmed(head, rows, (6, 7))
 
 
 def _runs_on(t: Language, here: Here, host: Host) -> str:
@@ -243,6 +240,12 @@ def _runs_on(t: Language, here: Here, host: Host) -> str:
     if host.on is None:
         return _unrecorded(t)
     return here.host(f"{host.site}-{host.on}", host.on)
+
+
+def _trimmed(head: Sequence[str], rows: Sequence[Sequence[str]], optional: tuple[int, ...]) -> str:
+    """Return a table to filter, without those optional columns that are empty in every row."""
+    kept = [i for i in range(len(head)) if i not in optional or any(row[i] for row in rows)]
+    return m.filterable(m.table([head[i] for i in kept], [[row[i] for i in kept] for row in rows])) if rows else ""
 
 
 def _guests(book: Book, here: Here, hosts: list[Host]) -> str:
@@ -256,7 +259,7 @@ def _guests(book: Book, here: Here, hosts: list[Host]) -> str:
                 here.page("applications.md", m.text(host.description or "")),
                 m.code(i.name),
                 m.code(i.network or ""),
-                *book.cells(i.addresses),
+                book.stacked(i.addresses),
                 _mac(t, i),
                 _runs_on(t, here, host),
             )
@@ -266,7 +269,7 @@ def _guests(book: Book, here: Here, hosts: list[Host]) -> str:
         t("Aplikasi", "Application"),
         t("Antarmuka", "Interface"),
         t("Jaringan", "Network"),
-        *book.families,
+        t("Alamat", "Addresses"),
         "MAC",
         t("Berjalan di", "Runs on"),
     )
@@ -276,7 +279,7 @@ def _guests(book: Book, here: Here, hosts: list[Host]) -> str:
 def _links(book: Book, here: Here, links: list[tuple[Host, Link]]) -> str:
     t = book.t
     order = {"radio": 0, "leased": 1, "tunnel": 2}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for host, link in sorted(links, key=lambda x: (order.get(x[1].kind, 9), x[1].number, x[0].name)):
         near, far = link.end_of(host.name), link.far_end(host.name)
         radio = link.radio
@@ -284,29 +287,25 @@ def _links(book: Book, here: Here, links: list[tuple[Host, Link]]) -> str:
             (
                 m.text(link.name),
                 t.word(LINK_KINDS, link.kind),
-                host.short + " " + m.code(near.interface),
-                book.stacked(near.addresses),
-                here.host(far.host) + " " + m.code(far.interface),
-                book.stacked(far.addresses),
+                f"{host.short} {m.code(near.interface)}<br>{book.stacked(near.addresses)}",
+                f"{here.host(far.host)} {m.code(far.interface)}<br>{book.stacked(far.addresses)}",
                 t.number(radio.range_km) if radio and radio.range_km else "",
                 t.number(radio.throughput_mbps) if radio and radio.throughput_mbps else "",
                 f"{t.number(radio.availability_pct, 4)} %" if radio and radio.availability_pct else "",
             )
         )
-    head = [
+    head = (
         t("Tautan", "Link"),
         t("Jenis", "Kind"),
         t("Ujung sini", "This end"),
-        t("Alamat sini", "Address here"),
         t("Ujung seberang", "Far end"),
-        t("Alamat seberang", "Address there"),
         "km",
         "Mbit/s",
         t("Ketersediaan", "Availability"),
-    ]
-    if not any(row[6] or row[7] or row[8] for row in rows):
-        head, rows = head[:6], [row[:6] for row in rows]  # type: ignore[misc]
-    table = m.table(head, rows, right=(6, 7, 8))
+    )
+    figures = any(row[4] or row[5] or row[6] for row in rows)
+    shown = len(head) if figures else 4
+    table = m.table(head[:shown], [row[:shown] for row in rows], right=(4, 5, 6))
     return (m.filterable(table) if len(rows) > 6 else table) if rows else ""
 
 
@@ -369,7 +368,7 @@ def _villages(book: Book, here: Here, site: SitePlan) -> str:
             str(v.place.number),
             here.site(v.slug),
             *book.cells(v.prefixes[:width]),
-            m.text(t.word(MIGRATION, v.place.data.migration)),
+            m.code(v.place.data.migration),
         )
         for v in villages
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import yaml
@@ -70,21 +71,13 @@ def config(book: Book, titles: Mapping[str, str]) -> str:
         "extra_javascript": ["assets/tables.js"],
         "extra": {
             "generator": False,
-            "polyfills": ["assets/offline-worker.js", "search/search_index.js"],
+            "polyfills": ["assets/offline-worker.js"],
             "filter_label": t("Saring baris…", "Filter rows…"),
-            "alternate": [
-                {
-                    "name": "Bahasa Indonesia",
-                    "lang": "id",
-                    "link": "./" if first else "../",
-                    "way": "" if first else "../",
-                },
-                {
-                    "name": "English",
-                    "lang": "en",
-                    "link": "en/" if first else "./",
-                    "way": "en/" if first else "",
-                },
+            # true and no list: Material would fetch the other tree's sitemap, which a page on disk may not
+            "alternate": True,
+            "languages": [
+                {"name": "Bahasa Indonesia", "lang": "id", "way": "" if first else "../"},
+                {"name": "English", "lang": "en", "way": "en/" if first else ""},
             ],
         },
         "validation": {
@@ -118,7 +111,11 @@ def _nav(book: Book, titles: Mapping[str, str]) -> list[Any]:
 
 def _site_nav(book: Book) -> list[Any]:
     return [
-        {book.t.word(SITE_KIND_PLURALS, kind): [{s.place.data.name: f"sites/{s.slug}.md"} for s in sites]}
+        {
+            book.t.word(SITE_KIND_PLURALS, kind): [
+                {escape(s.place.data.name, quote=False): f"sites/{s.slug}.md"} for s in sites
+            ]
+        }
         for kind, sites in book.index.by_kind.items()
         if kind != "desa"
     ]

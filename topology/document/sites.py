@@ -36,7 +36,7 @@ def page(book: Book) -> Page:
                 row.append(here.site(place.parent or ""))
             row += [
                 m.code(site.prefixes[0]),
-                m.text(t.word(MIGRATION, place.data.migration)),
+                m.code(place.data.migration),
                 t.number(len(site.networks)),
                 t.number(gateways),
                 t.number(len(site.hosts) - gateways),

@@ -12,9 +12,12 @@ from pathlib import Path
 from topology.lab import commands
 from topology.lab.errors import LabError
 from topology.lab.names import STATE_ROOT, LabNames
+from topology.lab.processes import is_zombie, kill_until_gone, locking
 
-ORPHAN_PATIENCE = 15.0
-"""Seconds to wait for tools that outlive the process which started them."""
+PATIENCE = 15.0
+"""Seconds to wait for a lock that should be free any moment."""
+ORPHAN_PATIENCE = 1.0
+"""Seconds that tools may go on after the process which started them was killed."""
 
 
 @contextmanager
@@ -56,7 +59,7 @@ def waiting_lock(path: Path, busy: str) -> Iterator[None]:
 @contextmanager
 def machine_lock() -> Iterator[None]:
     """Hold the lock for what all labs of this machine share; it is the state directory itself."""
-    deadline = time.monotonic() + ORPHAN_PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         STATE_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
         try:
@@ -96,7 +99,7 @@ def holder(names: LabNames) -> str | None:
 
 
 def _acquire(names: LabNames) -> int:
-    deadline = time.monotonic() + ORPHAN_PATIENCE
+    began = time.monotonic()
     while True:
         STATE_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
         try:
@@ -112,14 +115,14 @@ def _acquire(names: LabNames) -> int:
         os.close(descriptor)
         pid, _, purpose = text.partition(" ")
         # An empty file was locked a moment ago by someone who has not written its pid yet.
-        who = f"process {pid or '?'} ({purpose or 'unknown'})"
-        if pid.isdigit() and _is_running(int(pid)):
+        waited = time.monotonic() - began
+        if (pid.isdigit() and not is_zombie(int(pid))) or waited > PATIENCE:
+            who = f"process {pid or '?'} ({purpose or 'unknown'})"
             raise LabError(f"lab {names.lab} is being changed by {who}; wait for it or stop it")
-        if time.monotonic() > deadline:
-            raise LabError(
-                f"tools that {who} started are still changing the lab {names.lab};"
-                f" wait a minute, or see who they are with fuser -v {names.lock}"
-            )
+        if pid and waited > ORPHAN_PATIENCE:
+            # Whoever had the lock was killed, and what it was running (a long download, say) has
+            # it still.
+            kill_until_gone(lambda: locking(names.lock), f"lab {names.lab}")
         time.sleep(0.05)
 
 
@@ -147,11 +150,3 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 def _read(descriptor: int) -> str:
     return os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in {"Z", "X"}

@@ -51,6 +51,26 @@ def in_network_namespaces(inodes: Collection[tuple[int, int]]) -> list[int]:
     return found
 
 
+def locking(path: Path) -> list[int]:
+    """Return the processes through which a lock file is locked, by inheritance too."""
+    try:
+        wanted = path.stat()
+    except OSError:
+        return []
+    found: list[int] = []
+    for pid in all_pids():
+        try:
+            for descriptor in (PROC / str(pid) / "fd").iterdir():
+                there = descriptor.stat()
+                if (there.st_dev, there.st_ino) != (wanted.st_dev, wanted.st_ino):
+                    continue
+                if "FLOCK" in (PROC / str(pid) / "fdinfo" / descriptor.name).read_text(encoding="ascii"):
+                    found.append(pid)
+        except OSError:
+            continue
+    return [pid for pid in found if pid != os.getpid()]
+
+
 def own_line() -> set[int]:
     """Return this process and its ancestors, which cleaning up must not kill."""
     line: set[int] = set()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from topology import prefix as px
 from topology.district import Parts
-from topology.finding import Both, Finding, KeyPath, Where
+from topology.finding import NONE_FREE, Both, Finding, KeyPath, Where
 from topology.rules.sites import host_name, known_networks
 
 NETWORK_DEVICES = frozenset({"switch", "radio", "access-point"})
@@ -21,6 +21,12 @@ _IPV6 = re.compile(
 _MAC = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\Z")
 _DOCUMENTATION = tuple(ipaddress.IPv6Network(p) for p in ("2001:db8::/32", "3fff::/20"))
 _PRIVATE8 = ipaddress.IPv4Network("10.0.0.0/8")
+
+_EXAMPLE = {"address": "198.51.100.2/30", "router": "198.51.100.1"}
+_NOT_ADDRESS = {
+    "address": Both("it is no address with its length", "bukan alamat dengan panjang prefiksnya"),
+    "router": Both("it is no address", "bukan alamat"),
+}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -33,7 +39,7 @@ def _parse(text: str, where: Where, example: str) -> tuple[Network | None, Findi
     try:
         loose = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        problem = Both("it cannot be read as one", "tidak dapat dibaca")
+        problem = Both("it is no prefix", "bukan prefiks")
         return None, Finding("IP001", where, {"prefix": text, "problem": problem, "example": example})
     return None, Finding("IP002", where, {"prefix": text, "correct": loose})
 
@@ -78,20 +84,30 @@ def allowed_numbers(kind: str) -> range:
     return range(px.DEVICE_NUMBERS[0], px.FIXED_NUMBERS[-1] + 1) if kind in NETWORK_DEVICES else px.FIXED_NUMBERS
 
 
-def free_number(used: Iterable[int], kind: str) -> int | None:
-    """Return the first free host number for a device of this kind."""
-    taken = set(used)
-    return next((n for n in allowed_numbers(kind) if n not in taken), None)
+def free_number(used: set[int], kind: str) -> int | Both:
+    """Return the first free host number for a device of this kind and note it as used.
+
+    So two findings never propose the same number.
+    """
+    number = next((n for n in allowed_numbers(kind) if n not in used), None)
+    used |= set() if number is None else {number}
+    return NONE_FREE if number is None else number
 
 
 def host_numbers(parts: Parts) -> Iterator[Finding]:
     """Host numbers: one host each, in the range of their kind, in a network the site has."""
     guests = _application_guests(parts)
+    proposed: set[int] = set()  # host numbers that an application's guest can no longer take
     for slug, (kind, site, where) in parts.sites.items():
         nets = known_networks(parts, kind, slug)
         used: dict[tuple[str, int], str] = {}
+        taken: dict[str, set[int]] = {}
         for network, number, name, _ in guests.get(slug, ()):
             used.setdefault((network, number), name)
+            taken.setdefault(network, set()).add(number)
+        for host in site.hosts:
+            for network, port in host.interfaces.items():
+                taken.setdefault(network, set()).add(port.number)
         for index, host in enumerate(site.hosts):
             place = where.at("hosts", index)
             unnamed = [n for n, port in host.interfaces.items() if port.name is None]
@@ -112,23 +128,24 @@ def host_numbers(parts: Parts) -> Iterator[Finding]:
                     }
                     yield Finding("RF001", Where(at.file, at.path, key=True), values)
                     continue
-                taken = [n for (net, n) in used if net == network]
                 if port.number not in allowed_numbers(host.kind):
                     allowed = allowed_numbers(host.kind)
                     values = {
                         "host": host.name, "kind": host.kind, "number": port.number,
-                        "range": f".{allowed[0]}-.{allowed[-1]}", "free": free_number(taken, host.kind),
+                        "range": f".{allowed[0]}-.{allowed[-1]}", "free": free_number(taken[network], host.kind),
                     }  # fmt: skip
                     yield Finding("IP004", at, values)
                 elif (network, port.number) in used:
                     values = {
                         "number": port.number, "network": network, "first": used[network, port.number],
-                        "second": host.name, "free": free_number(taken, host.kind),
+                        "second": host.name, "free": free_number(taken[network], host.kind),
                     }  # fmt: skip
                     yield Finding("IP003", at, values)
                 used.setdefault((network, port.number), host.name)
         yield from _lab_clients(parts, slug, nets, used)
-    yield from _guest_numbers(parts, guests)
+        if slug in guests:
+            proposed |= taken.get(parts.apps.network if parts.apps else "", set())
+    yield from _guest_numbers(parts, guests, proposed)
 
 
 def _application_guests(parts: Parts) -> dict[str, list[tuple[str, int, str, int]]]:
@@ -139,10 +156,12 @@ def _application_guests(parts: Parts) -> dict[str, list[tuple[str, int, str, int
     return {site: rows for site in parts.apps.sites}
 
 
-def _guest_numbers(parts: Parts, guests: dict[str, list[tuple[str, int, str, int]]]) -> Iterator[Finding]:
+def _guest_numbers(
+    parts: Parts, guests: dict[str, list[tuple[str, int, str, int]]], everything: set[int]
+) -> Iterator[Finding]:
     rows = next(iter(guests.values()), [])
     used: dict[int, str] = {}
-    everything = [number for _, number, _, _ in rows]
+    everything = everything | {number for _, number, _, _ in rows}
     for network, number, name, index in rows:
         where = Where("apps.yml", ("applications", index, "number"))
         if number not in px.FIXED_NUMBERS:
@@ -171,7 +190,7 @@ def _lab_clients(parts: Parts, slug: str, nets: dict[str, int], used: dict[tuple
         elif (client.network, client.host) in used:
             values = {
                 "number": client.host, "network": client.network, "first": used[client.network, client.host],
-                "second": client.name, "free": free_number([n for net, n in used if net == client.network], "pc"),
+                "second": client.name, "free": free_number({n for net, n in used if net == client.network}, "pc"),
             }  # fmt: skip
             yield Finding("IP003", where.at("host"), values)
         used.setdefault((client.network, client.host), client.name)
@@ -215,9 +234,11 @@ def uplinks(parts: Parts) -> Iterator[Finding]:
                     continue
                 try:
                     read(text)
+                    if key == "address" and "/" not in text:
+                        raise ValueError
                 except ValueError:
-                    problem = Both("it cannot be read as an address", "tidak dapat dibaca sebagai alamat")
-                    values = {"prefix": text, "problem": problem, "example": "198.51.100.2/30"}
+                    problem = _NOT_ADDRESS[key]
+                    values = {"prefix": text, "problem": problem, "example": _EXAMPLE[key]}
                     yield Finding("IP001", where.at("uplinks", index, key), values)
 
 

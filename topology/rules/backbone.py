@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from topology.backbone import circle_of, free_space_loss_db
 from topology.district import Parts
@@ -39,13 +39,14 @@ def tree(parts: Parts) -> Iterator[Finding]:
     if backbone is None or backbone.tree is None:
         return
     root = backbone.tree.root
-    if root not in parts.sites:
-        if not parts.may_exist(root):
-            yield missing(Both("site", "lokasi"), root, parts.sites, Where(FILE, ("tree", "root")))
-            return
+    if root not in parts.sites and not parts.may_exist(root):
+        yield missing(Both("site", "lokasi"), root, parts.sites, Where(FILE, ("tree", "root")))
+        return
     neighbours: dict[str, list[str]] = {}
+    faulty = 0
     for index, link in enumerate(backbone.links):
         a, b = link.ends
+        faulty += a == b or a not in parts.sites or b not in parts.sites
         if link.kind != "radio" or a == b:
             continue
         circle = circle_of(neighbours, a, b)
@@ -55,16 +56,27 @@ def tree(parts: Parts) -> Iterator[Finding]:
             continue
         neighbours.setdefault(a, []).append(b)
         neighbours.setdefault(b, []).append(a)
-    reached = {root}
-    pending = [root]
+    reached = _from(root, neighbours)
+    alone = [
+        s for s, (kind, _, _) in parts.sites.items() if s not in reached and (kind == "kecamatan" or s in neighbours)
+    ]
+    islands = {min(_from(slug, neighbours)) for slug in alone}
+    if len(islands) <= faulty:
+        return  # each link with a faulty end, which has a finding, may be the one that is missing
+    for slug in alone:
+        yield Finding("BB003", parts.sites[slug][2], {"site": slug, "root": root})
+
+
+def _from(site: str, neighbours: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the sites that links join to `site`, itself included."""
+    reached = {site}
+    pending = [site]
     while pending:
         for other in neighbours.get(pending.pop(), ()):
             if other not in reached:
                 reached.add(other)
                 pending.append(other)
-    for slug, (kind, _, where) in parts.sites.items():
-        if slug not in reached and (kind == "kecamatan" or slug in neighbours):
-            yield Finding("BB003", where, {"site": slug, "root": root})
+    return reached
 
 
 def losses(parts: Parts) -> Iterator[Finding]:

@@ -76,10 +76,10 @@ _ALL = (
          "`{slug}` menyatakan diri {kind} tetapi terletak di {folder}; pindahkan berkas atau perbaiki jenisnya"),
     Rule("ST002", _E, "the name `{name}` is already taken by {other}; choose another",
          "nama `{name}` sudah dipakai {other}; pilih nama lain"),
-    Rule("ST003", _E, "`{slug}` has {count} villages, its /16 carries {limit}; register a second number: "
-         "`- {{number: {free}, slug: {slug}-2, extends: {slug}}}` and put the rest there",
-         "`{slug}` memiliki {count} desa, sedangkan /16-nya memuat {limit}; daftarkan nomor kedua: "
-         "`- {{number: {free}, slug: {slug}-2, extends: {slug}}}` dan letakkan sisanya di sana"),
+    Rule("ST003", _E, "`{slug}` needs {count} village numbers (retired ones stay taken), its /16s carry {limit}; register a second number: "
+         "`- {{number: {free}, slug: {second}, extends: {slug}}}` and put the rest there",
+         "`{slug}` memerlukan {count} nomor desa (yang pensiun tetap terpakai), sedangkan /16-nya memuat {limit}; daftarkan nomor kedua: "
+         "`- {{number: {free}, slug: {second}, extends: {slug}}}` dan letakkan sisanya di sana"),
     Rule("ST004", _E, "two gateways are possible only at the data centre (kind dc), as members 2 and 3; keep one, or "
          "correct the members",
          "dua gateway hanya mungkin di pusat data (kind dc), sebagai anggota 2 dan 3; sisakan satu, atau perbaiki "
@@ -103,13 +103,23 @@ _ALL = (
          "(`topology next desa`)"),
     Rule("ST011", _W, "no administrator is named; nobody but the automation account can log in: add `admins:`",
          "belum ada administrator; hanya akun otomasi yang dapat masuk: tambahkan `admins:`"),
-    Rule("ST012", _E, "two sites have the sub-domain `{name}`; give one another",
-         "dua lokasi memakai subdomain `{name}`; beri salah satunya nama lain"),
+    Rule("ST012", _E, "the sub-domain `{name}` is already that of `{other}`; choose another",
+         "subdomain `{name}` sudah dipakai `{other}`; pilih nama lain"),
     Rule("ST013", _E, "uplink `{name}` is not the first and names no port; add `port:`",
          "uplink `{name}` bukan yang pertama dan belum menyebut port; tambahkan `port:`"),
+    Rule("ST014", _E, "the file name `{name}` cannot name a site or service; rename the file: lower-case words joined "
+         "by hyphens, at most 40 characters",
+         "nama berkas `{name}` tidak dapat menjadi nama lokasi atau layanan; ganti namanya: kata-kata huruf kecil "
+         "dengan tanda hubung, paling banyak 40 karakter"),
+    Rule("ST015", _E, "the host name `{name}` has {length} characters, a label of a domain name has at most {limit}; "
+         "choose a shorter one",
+         "nama host `{name}` memiliki {length} karakter, sedangkan label nama domain paling banyak {limit}; pilih yang "
+         "lebih pendek"),
+    Rule("ST016", _E, "the gateway would have two interfaces called `{name}`; choose another name",
+         "gateway akan memiliki dua antarmuka bernama `{name}`; pilih nama lain"),
     # -- addresses -----------------------------------------------------------------------------
-    Rule("IP001", _E, "`{prefix}` is not a prefix: {problem}; write it like {example}",
-         "`{prefix}` bukan prefiks: {problem}; tulis seperti {example}"),
+    Rule("IP001", _E, "`{prefix}` cannot be used here: {problem}; write it like {example}",
+         "`{prefix}` tidak dapat dipakai di sini: {problem}; tulis seperti {example}"),
     Rule("IP002", _E, "`{prefix}` has bits set to the right of its length; write {correct}",
          "`{prefix}` memiliki bit di kanan panjang prefiksnya; tulis {correct}"),
     Rule("IP003", _E, "number {number} of network `{network}` is taken by `{first}` and `{second}`; give `{second}` the "
@@ -139,6 +149,8 @@ _ALL = (
     Rule("IP012", _E, "`{host}` has {count} interfaces and those without a `name:` cannot be told apart; name them: "
          "{networks}",
          "`{host}` memiliki {count} antarmuka dan yang tanpa `name:` tidak dapat dibedakan; beri nama: {networks}"),
+    Rule("IP013", _E, "`{host}` has two interfaces named `{name}`; rename one",
+         "`{host}` memiliki dua antarmuka bernama `{name}`; ganti nama salah satunya"),
     # -- references ----------------------------------------------------------------------------
     Rule("RF001", _E, "there is no {what} `{name}`{hint}; correct the name or add it",
          "tidak ada {what} `{name}`{hint}; perbaiki namanya atau tambahkan"),

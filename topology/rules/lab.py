@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from topology.district import Parts
-from topology.finding import Both, Finding, Where
+from topology.finding import NONE_FREE, Both, Finding, Where
 from topology.rules.references import host_names, missing
 
 FILE = "lab.yml"
@@ -31,11 +31,13 @@ def slice_exists(parts: Parts) -> Iterator[Finding]:
     names = host_names(parts)
     numbers: dict[int, str] = {}
     listed: dict[str, str] = {}
+    taken = {h.number for h in lab.hosts} | {c.number for c in lab.clients}
     lines = [(("hosts", i), h.host, h.number) for i, h in enumerate(lab.hosts)]
     lines += [(("clients", i), f"{c.site}-{c.name}", c.number) for i, c in enumerate(lab.clients)]
     for path, name, number in lines:
         if number in numbers:
-            free = next((n for n in range(2, 251) if n not in {x for _, _, x in lines}), "-")
+            free = next((n for n in range(2, 251) if n not in taken), NONE_FREE)
+            taken |= {free} if isinstance(free, int) else set()
             values = {"section": "lab", "number": number, "first": numbers[number], "second": name, "free": free}
             yield Finding("RG001", Where(FILE, (*path, "number")), values)
         numbers.setdefault(number, name)

@@ -8,10 +8,12 @@ from typing import Any
 
 from topology import prefix as px
 from topology.district import Parts
-from topology.finding import Finding, Where
+from topology.finding import NONE_FREE, Both, Finding, Where
+from topology.rules.references import missing
 from topology.schema import RegistryFile
 
 FILE = "registry.yml"
+_LINK_FILE = Both("the link to backbone.yml", "tautannya ke backbone.yml")
 RANGES: dict[str, tuple[int, int]] = {
     "skpd": (1, px.MAX_NUMBER),
     "kecamatan": (1, px.MAX_NUMBER),
@@ -36,6 +38,18 @@ def free(used: Iterable[int], section: str) -> int | None:
         if number not in taken and (section != "links" or px.usable_link(number)):
             return number
     return None
+
+
+def propose(used: list[int], section: str) -> int | Both:
+    """Return the next free number of a section and note it as used.
+
+    So two findings never propose the same number.
+    """
+    number = free(used, section)
+    if number is None:
+        return NONE_FREE
+    used.append(number)
+    return number
 
 
 def _name(line: Any) -> str:
@@ -66,10 +80,10 @@ def numbers(parts: Parts) -> Iterator[Finding]:
             where, name = Where(FILE, (section, index, "number")), _name(line)
             if not first <= line.number <= last:
                 values = {"section": label, "number": line.number, "slug": name, "first": first, "last": last}
-                yield Finding("RG004", where, values | {"free": free(used, section)})
+                yield Finding("RG004", where, values | {"free": propose(used, section)})
             elif line.number in seen:
                 values = {"section": label, "number": line.number, "first": seen[line.number], "second": name}
-                yield Finding("RG001", where, values | {"free": free(used, section)})
+                yield Finding("RG001", where, values | {"free": propose(used, section)})
             seen.setdefault(line.number, name)
             if (section, name) in names and line.retired is None:
                 yield Finding("RG007", Where(FILE, (section, index)), {"slug": name, "section": section})
@@ -85,24 +99,44 @@ def lines_and_sites(parts: Parts) -> Iterator[Finding]:
     for section, base_kinds in (("skpd", ("skpd", "hub")), ("kecamatan", ("kecamatan",)), ("dc", ("dc", "drc"))):
         lines = getattr(registry, section)
         described = {slug: where for slug, (kind, _, where) in parts.sites.items() if kind in base_kinds}
+        used = [line.number for line in lines]
 
-        def paste(slug: str, section: str = section, lines: Any = lines) -> str:
-            return f"{section}: - {{number: {free((x.number for x in lines), section)}, slug: {slug}}}"
+        def paste(slug: str, section: str = section, used: list[int] = used) -> Both | None:
+            number = propose(used, section)
+            if isinstance(number, Both):
+                return Both(f"none is left, section {section} is full", f"tidak ada, bagian {section} penuh")
+            return _same(f"{section}: - {{number: {number}, slug: {slug}}}")
 
         yield from _compare(parts, section, lines, described, paste, partial(_file, section))
     described = {slug: where for slug, (kind, _, where) in parts.sites.items() if kind == "desa"}
+    blocks: dict[str, list[int]] = {}
+    for line in registry.desa:
+        blocks.setdefault(line.kecamatan, []).append(line.number)
 
-    def paste_village(slug: str) -> str:
-        kecamatan = parts.village_of.get(slug, "?")
-        used = [x.number for x in registry.desa if x.kecamatan == kecamatan]
-        return f"desa: - {{kecamatan: {kecamatan}, number: {free(used, 'desa')}, slug: {slug}}}"
+    def paste_village(slug: str) -> Both | None:
+        kecamatan = parts.village_of[slug]
+        extra = [x.slug for x in registry.kecamatan if x.extends == kecamatan and x.retired is None]
+        for block in (kecamatan, *extra):
+            number = propose(blocks.setdefault(block, []), "desa")
+            if not isinstance(number, Both):
+                return _same(f"desa: - {{kecamatan: {block}, number: {number}, slug: {slug}}}")
+        return None  # ST003 says what to do
 
-    yield from _compare(parts, "desa", registry.desa, described, paste_village,
-                        lambda line: f"the village to sites/kecamatan/{line.kecamatan}.yml")  # fmt: skip
+    yield from _compare(parts, "desa", registry.desa, described, paste_village, partial(_village_file, registry))
 
 
-def _file(section: str, line: Any) -> str:
-    return f"sites/{section}/{_name(line)}.yml"
+def _same(text: str) -> Both:
+    return Both(text, text)
+
+
+def _file(section: str, line: Any) -> Both:
+    return _same(f"sites/{section}/{_name(line)}.yml")
+
+
+def _village_file(registry: RegistryFile, line: Any) -> Both:
+    extends = {x.slug: x.extends for x in registry.kecamatan}
+    file = f"sites/kecamatan/{extends.get(line.kecamatan) or line.kecamatan}.yml"
+    return Both(f"the village to {file}", f"desanya ke {file}")
 
 
 def _compare(
@@ -110,8 +144,8 @@ def _compare(
     section: str,
     lines: Any,
     described: dict[str, Where],
-    paste: Callable[[str], str],
-    file_of: Callable[[Any], str],
+    paste: Callable[[str], Both | None],
+    file_of: Callable[[Any], Both],
 ) -> Iterator[Finding]:
     live = {_name(line) for line in lines if line.retired is None}
     retired = {_name(line): line.retired for line in lines if line.retired is not None}
@@ -121,11 +155,17 @@ def _compare(
         if slug in retired:
             yield Finding("RG003", where, {"slug": slug, "retired": retired[slug]})
         else:
-            yield Finding("RG002", where, {"slug": slug, "line": paste(slug)})
-    if not parts.complete:
-        return
+            line = paste(slug)
+            if line is not None:
+                yield Finding("RG002", where, {"slug": slug, "line": line})
     for index, line in enumerate(lines):
-        if line.retired is None and _name(line) not in described and not getattr(line, "extends", None):
+        if line.retired is not None or getattr(line, "extends", None) or _name(line) in described:
+            continue
+        if section == "links":
+            lost = parts.backbone is None and parts.may_be_file("backbone.yml")
+        else:
+            lost = parts.may_exist(_name(line))
+        if not lost:
             values = {"slug": _name(line), "file": file_of(line)}
             yield Finding("RG005", Where(FILE, (section, index)), values)
 
@@ -139,7 +179,7 @@ def villages(parts: Parts) -> Iterator[Finding]:
     for index, line in enumerate(registry.kecamatan):
         base = live.get(line.extends) if line.extends else None
         if line.extends and (base is None or base.extends):
-            values = {"slug": line.slug, "extends": line.extends}
+            values: dict[str, object] = {"slug": line.slug, "extends": line.extends}
             yield Finding("RG009", Where(FILE, ("kecamatan", index, "extends")), values)
     for section in ("skpd", "dc"):
         for index, line in enumerate(getattr(registry, section)):
@@ -151,23 +191,41 @@ def villages(parts: Parts) -> Iterator[Finding]:
         where = Where(FILE, ("desa", index, "kecamatan"))
         owner = parts.village_of.get(village.slug)
         if block is None and village.retired is None:
-            yield Finding("RF001", where, {"what": "kecamatan", "name": village.kecamatan, "hint": ""})
-        elif block is not None and owner is not None and owner not in (block.slug, block.extends):
-            values = {"what": f"village {village.slug} in", "name": village.kecamatan, "hint": f" (it is in {owner})"}
+            if parts.sites.get(village.kecamatan, ("",))[0] != "kecamatan":  # else RG002 or RG003 says it
+                yield missing("kecamatan", village.kecamatan, live, where)
+        elif block is not None and owner not in (None, block.slug, block.extends) and village.retired is None:
+            values = {
+                "what": Both(f"village `{village.slug}` in kecamatan", f"desa `{village.slug}` di kecamatan"),
+                "name": village.kecamatan,
+                "hint": Both(f" (it is in `{owner}`)", f" (adanya di `{owner}`)"),
+            }
             yield Finding("RF001", where, values)
     yield from _too_many(parts, registry)
 
 
 def _too_many(parts: Parts, registry: RegistryFile) -> Iterator[Finding]:
-    counts: dict[str, int] = {}
-    for kecamatan in parts.village_of.values():
-        counts[kecamatan] = counts.get(kecamatan, 0) + 1
-    for slug, count in counts.items():
+    used = [line.number for line in registry.kecamatan]
+    taken = {line.slug for line in registry.kecamatan}
+    extends = {line.slug: line.extends for line in registry.kecamatan}
+    needed: dict[str, set[tuple[int | None, str]]] = {}
+    numbered = set()
+    for village in registry.desa:
+        owner = extends.get(village.kecamatan) or village.kecamatan
+        needed.setdefault(owner, set()).add((village.number, village.slug))
+        numbered.add(village.slug)
+    for slug, kecamatan in parts.village_of.items():
+        if slug not in numbered:
+            needed.setdefault(kecamatan, set()).add((None, slug))
+    for slug, villages in needed.items():
+        count = len(villages)
         blocks = 1 + sum(1 for line in registry.kecamatan if line.extends == slug and line.retired is None)
         if count > blocks * px.MAX_VILLAGES:
-            number = free((line.number for line in registry.kecamatan), "kecamatan")
+            number = propose(used, "kecamatan")
             where = parts.sites[slug][2].at("villages", key=True) if slug in parts.sites else Where(FILE)
-            values = {"slug": slug, "count": count, "limit": blocks * px.MAX_VILLAGES, "free": number}
+            name = next(n for n in (f"{slug}-{i}" for i in range(2, 99)) if n not in taken)
+            values = {
+                "slug": slug, "count": count, "limit": blocks * px.MAX_VILLAGES, "free": number, "second": name,
+            }  # fmt: skip
             yield Finding("ST003", where, values)
 
 
@@ -179,17 +237,18 @@ def links(parts: Parts) -> Iterator[Finding]:
     used = [line.number for line in registry.links]
     for index, line in enumerate(registry.links):
         if 1 <= line.number <= px.MAX_REGISTERED_LINK and not px.usable_link(line.number):
-            values = {"number": line.number, "slug": line.name, "free": free(used, "links")}
+            values = {"number": line.number, "slug": line.name, "free": propose(used, "links")}
             yield Finding("RG006", Where(FILE, ("links", index, "number")), values)
     if parts.backbone is None:
         described: dict[str, Where] = {}
     else:
         described = {link.name: Where("backbone.yml", ("links", i)) for i, link in enumerate(parts.backbone.links)}
 
-    def paste(name: str) -> str:
-        return f"links: - {{number: {free(used, 'links')}, name: {name}}}"
+    def paste(name: str) -> Both:
+        number = propose(used, "links")
+        return _same(f"links: - {{number: {number}, name: {name}}}") if isinstance(number, int) else number
 
-    yield from _compare(parts, "links", registry.links, described, paste, lambda line: "the link to backbone.yml")
+    yield from _compare(parts, "links", registry.links, described, paste, lambda line: _LINK_FILE)
 
 
 def vpn_users(parts: Parts) -> Iterator[Finding]:
@@ -199,4 +258,5 @@ def vpn_users(parts: Parts) -> Iterator[Finding]:
     for index, line in enumerate(parts.registry.vpn_users):
         if line.retired is None:
             where = Where(FILE, ("vpn_users", index))
-            yield Finding("RF001", where, {"what": "hub for VPN user", "name": line.name, "hint": ""})
+            what = Both("hub for VPN user", "hub untuk pengguna VPN")
+            yield Finding("RF001", where, {"what": what, "name": line.name, "hint": ""})

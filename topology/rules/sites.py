@@ -10,9 +10,15 @@ from topology.district import Parts, networks_of
 from topology.finding import Both, Finding, Where
 from topology.schema import Profile
 
-
 LONGEST_INTERFACE = 15
 """Longest name of an interface on Linux and FreeBSD."""
+_COUNTED = {
+    "skpd": Both("agencies (skpd)", "SKPD"),
+    "kecamatan": Both("kecamatan", "kecamatan"),
+    "desa": Both("villages", "desa/kelurahan"),
+    "radio_links": Both("radio links", "tautan radio"),
+    "applications": Both("applications", "aplikasi"),
+}
 LONGEST_NAME = 63
 """Longest name of a host: a label of the domain name system, and what Linux takes."""
 
@@ -158,7 +164,7 @@ def counts(parts: Parts) -> Iterator[Finding]:
         if planned is None or planned == count or unsure:
             continue
         rule = "ST010" if what == "desa" and count < planned else "ST009"
-        values = {"planned": planned, "count": count} | ({"what": what} if rule == "ST009" else {})
+        values = {"planned": planned, "count": count} | ({"what": _COUNTED[what]} if rule == "ST009" else {})
         yield Finding(rule, Where("district.yml", ("planned", what)), values)
 
 
@@ -169,7 +175,7 @@ def subdomains(parts: Parts) -> Iterator[Finding]:
         if site.subdomain is None:
             continue
         if site.subdomain in seen:
-            yield Finding("ST012", where.at("subdomain"), {"name": site.subdomain})
+            yield Finding("ST012", where.at("subdomain"), {"name": site.subdomain, "other": seen[site.subdomain]})
         seen.setdefault(site.subdomain, slug)
 
 
