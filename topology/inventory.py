@@ -45,8 +45,8 @@ def _reached_at(host: Host) -> str:
 def _lab_access(plan: Plan, host: Host) -> dict[str, Any]:
     if plan.district.lab is None:
         return {}
-    from topology.lab import SSH_WRAPPER  # noqa: PLC0415
-    from topology.lab.slice import lab_spec  # noqa: PLC0415
+    from topology.lab import SSH_WRAPPER
+    from topology.lab.slice import lab_spec
 
     spec = lab_spec(plan)
     address = next(spec.management_address(h) for h in spec.hosts if h.name == host.name)

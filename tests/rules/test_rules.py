@@ -254,8 +254,15 @@ def test_nothing_untranslated_is_left_in_indonesian() -> None:
 # -- one cause, one finding -----------------------------------------------------------------------
 
 BASE_FILES = sorted(p.relative_to(HERE / "base").as_posix() for p in (HERE / "base").rglob("*.yml"))
+
+
+def _replace_by_dangling_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
 FAULTS: dict[str, Callable[[Path], object]] = {
-    "unreadable": lambda path: (path.unlink(), path.symlink_to("nowhere")),
+    "unreadable": _replace_by_dangling_link,
     "syntax": lambda path: path.write_text("a: [\n"),
     "shape": lambda path: path.write_text("42\n"),
     "unknown-key": lambda path: path.write_text("unknown_key: 1\n" + path.read_text()),

@@ -1,0 +1,206 @@
+"""Random damage to a small inventory: whatever a file holds, the loader answers with findings.
+
+`FUZZ_MUTATIONS=20000 pytest tests/fuzz` looks longer; `FUZZ_SEED` starts elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import generate
+from topology import load, report, source
+from topology.allocate import allocate
+
+MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "300"))
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
+CHUNKS = 6
+SECONDS = 2.0
+"""Longest time for one inventory, whatever it holds."""
+
+VALUES: tuple[Any, ...] = (
+    None, True, False, 0, 1, -1, 63, 64, 2**31, 2**63, 10**18, 0.5, -0.0, 1e308, "", " ", "x", "x" * 300, "dinas-01",
+    "a\nb", "\u202e", "é", "\ud7ff", "{slug}", "{0}", "%s", "10.0.0.1", "::", "1e999", ".nan", "no", "2026-02-30",
+    [], {}, [[]], [None], {"": ""}, {"a": {"b": {"c": []}}}, ["dc", "dc"], [1, "a", None],
+)  # fmt: skip
+
+
+def base() -> generate.Documents:
+    """Return ten sites with a bit of everything."""
+    return generate.generate(
+        offices=3, kecamatan=3, villages=2, centres=2, applications=2, leased=1, vpn_users=1, hosts=30, seed=5
+    )
+
+
+def _text(data: Any) -> bytes:
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).encode()
+
+
+def flip_bytes(rng: random.Random, text: bytes) -> bytes:
+    changed = bytearray(text)
+    for _ in range(rng.choice((1, 1, 1, 8))):
+        if changed:
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+    return bytes(changed)
+
+
+def insert_bytes(rng: random.Random, text: bytes) -> bytes:
+    at = rng.randrange(len(text) + 1)
+    new = rng.choice(
+        (b"\t", b"\0", b"[", b"{", b"'", b'"', b"*a", b"&a ", b"!x ", b"- ", b": ", b"\n", b"#", b"|\n", b"\xff", b"%")
+    )
+    return text[:at] + new * rng.choice((1, 1, 2, 500)) + text[at:]
+
+
+def delete_line(rng: random.Random, text: bytes) -> bytes:
+    lines = text.splitlines(keepends=True)
+    if lines:
+        del lines[rng.randrange(len(lines))]
+    return b"".join(lines)
+
+
+def repeat_line(rng: random.Random, text: bytes) -> bytes:
+    lines = text.splitlines(keepends=True)
+    if lines:
+        lines.insert(rng.randrange(len(lines) + 1), rng.choice(lines))
+    return b"".join(lines)
+
+
+def swap_lines(rng: random.Random, text: bytes) -> bytes:
+    lines = text.splitlines(keepends=True)
+    if len(lines) > 1:
+        i, j = rng.sample(range(len(lines)), 2)
+        lines[i], lines[j] = lines[j], lines[i]
+    return b"".join(lines)
+
+
+def cut(rng: random.Random, text: bytes) -> bytes:
+    return text[: rng.randrange(len(text) + 1)]
+
+
+def indent(rng: random.Random, text: bytes) -> bytes:
+    lines = text.splitlines(keepends=True)
+    if lines:
+        at = rng.randrange(len(lines))
+        lines[at] = rng.choice((b" ", b"  ", b"\t")) + lines[at]
+    return b"".join(lines)
+
+
+def change_value(rng: random.Random, text: bytes) -> bytes:
+    """Put a strange value, key or a copy of another part anywhere in the data."""
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeError, ValueError):
+        return text
+    places = list(_places(data))
+    if not places:
+        return text
+    for _ in range(rng.choice((1, 1, 3))):
+        parent, key = rng.choice(places)
+        how = rng.randrange(5)
+        if how == 0 and isinstance(parent, dict):
+            parent.pop(key, None)
+        elif how == 1 and isinstance(parent, dict):
+            parent[rng.choice(("", "kind", "slug", "x", "number", "10.0.0.1", "{a}"))] = rng.choice(VALUES)
+        elif how == 2:
+            other, at = rng.choice(places)
+            if _has(parent, key) and _has(other, at):
+                parent[key] = copy.deepcopy(other[at])
+        elif _has(parent, key):
+            parent[key] = rng.choice(VALUES)
+    return _text(data)
+
+
+def _has(parent: Any, key: Any) -> bool:
+    return key in parent if isinstance(parent, dict) else key < len(parent)
+
+
+def _places(data: Any) -> Any:
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield data, key
+        yield from _places(value)
+
+
+MUTATORS: tuple[Callable[[random.Random, bytes], bytes], ...] = (
+    flip_bytes, insert_bytes, delete_line, repeat_line, swap_lines, cut, indent,
+    change_value, change_value, change_value,
+)  # fmt: skip
+
+
+def mutated(seed: int, files: dict[str, bytes]) -> tuple[str, dict[str, bytes]]:
+    """Return what was done and the files after it; at times a file moves, goes or is doubled."""
+    rng = random.Random(seed)
+    changed = dict(files)
+    done = []
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        name = rng.choice(sorted(changed))
+        how = rng.randrange(12)
+        if how == 0:
+            del changed[name]
+        elif how == 1:
+            changed[
+                rng.choice(("x.yml", "lab.yml", "sites/skpd/x.yml", "sites/x.yml", "services/x.yaml", "apps.yml"))
+            ] = changed[name]
+        else:
+            mutator = rng.choice(MUTATORS)
+            changed[name] = mutator(rng, changed[name])
+            name = f"{mutator.__name__} {name}"
+        done.append(name)
+        if not changed:
+            break
+    return f"seed {seed}: {', '.join(done)}", changed
+
+
+def look(files: dict[str, bytes]) -> None:
+    """Load, show all findings in both languages and, where there is no error, make the plan."""
+    tree = source.Tree("district")
+    for name, text in files.items():
+        source.add(tree, name, text)
+    district, findings = load.check(tree)
+    assert (district is None) == any(report.is_error(f) for f in findings)
+    for lang in ("en", "id"):
+        for line in report.lines(findings, tree, lang):  # type: ignore[arg-type]
+            assert line.isprintable() and len(line) < 2_000, line
+            assert "; " in line, line
+    if district is not None:
+        plan = allocate(district)
+        for host in plan.hosts.values():
+            names = [i.name for i in host.interfaces]
+            assert len(names) == len(set(names)), host.name
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_damage_gives_findings_and_never_an_exception(chunk: int) -> None:
+    files = {name: _text(data) for name, data in base().items()}
+    look(files)
+    for index in range(chunk, MUTATIONS, CHUNKS):
+        what, changed = mutated(SEED * 1_000_000 + index, files)
+        start = time.monotonic()
+        try:
+            look(changed)
+        except Exception as error:
+            raise AssertionError(what) from error
+        assert time.monotonic() - start < SECONDS, what
+
+
+def test_damage_on_disk_is_read_too(tmp_path: Path) -> None:
+    """The same through the file system, with a lab's entry beside it."""
+    files = {name: _text(data) for name, data in base().items()}
+    for index in range(10):
+        _, changed = mutated(SEED + index, files)
+        folder = tmp_path / str(index)
+        for name, text in changed.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(text)
+        tree = load.read(folder)
+        _, findings = load.check(tree)
+        report.lines(findings, tree, "en")
