@@ -29,7 +29,7 @@ is_root = [ "$$(id -u)" -eq 0 ]
 lab_is_up = $(is_root) && "$$TOPOLOGY_VENV/bin/topology" lab status $(LAB) >/dev/null 2>&1 </dev/null
 
 # Only what exists is run, and a target with nothing to run fails: see `some`.
-fast_tests  = $(wildcard tests/unit tests/rules tests/golden)
+fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tests/fuzz)
 lab_tests   = $(wildcard tests/lab tests/drift)
 bench_tests = $(wildcard tests/bench)
 linted_yaml = $(wildcard .yamllint .ansible-lint .pre-commit-config.yaml mkdocs.yml inventories playbooks roles molecule deploys docs tests)
@@ -79,7 +79,7 @@ lab-apply: setup
 lab-verify: setup
 	$(call some,$(lab_tests),tests/lab)
 	@$(phase) 'lab: document' ansible-playbook -i $(LAB) playbooks/document.yml
-	@$(phase) 'lab: tests' pytest $(lab_tests) -m 'lab and not runtime and not vm'
+	@$(phase) 'lab: tests' pytest $(lab_tests) -m 'lab and not runtime and not slow and not vm'
 
 .PHONY: lab-user
 lab-user: setup
@@ -100,6 +100,7 @@ lab-user: setup
 test: setup ## Lint, then every test; with root also the lab, taken down at the end
 	@$(again) lint
 	@$(again) test-fast
+	@$(phase) 'tests: a thousand edits' pytest -n $(WORKERS) tests/property
 	@if $(is_root); then \
 		$(again) test-lab; \
 	else \
@@ -125,7 +126,7 @@ test-lab: setup
 .PHONY: lab-runtime
 lab-runtime: setup
 	$(call some,$(lab_tests),tests/lab)
-	@$(phase) 'lab: failures and recovery' pytest $(lab_tests) -m 'lab and runtime and not slow and not vm'
+	@$(phase) 'lab: failures and recovery' pytest $(lab_tests) -m 'lab and (runtime or slow) and not vm'
 
 .PHONY: test-all
 test-all: setup ## make test, and the slow ones: long failures, virtual machines, Molecule (root)

@@ -202,7 +202,7 @@ def test_a_host_reboots_and_forgets_what_was_not_written(rt: str) -> None:
     before = shell(rt, "right", boot_id)
     shell(rt, "right", "echo kept > /root/file; nft add table inet gone")
     lab.reboot_host(rt, "right")
-    # The kernel's is the machine's; Ansible's reboot module goes by this one.
+    # Ansible's reboot module goes by this id; every boot of a container has its own.
     assert shell(rt, "right", boot_id) != before
     assert shell(rt, "right", "cat /root/file") == "kept\n"
     assert shell(rt, "right", "nft list ruleset; ip -4 address show dev eth0") == ""
@@ -245,7 +245,9 @@ def test_a_killed_container_is_seen_and_cleaned(rt: str) -> None:
 def start_up(name: str, *, stderr: int | None = None) -> subprocess.Popen[bytes]:
     """Run `up` in a process of its own, so that it can be killed."""
     script = (
-        "import importlib.util, sys\n"
+        # a background job of a shell starts with SIGINT ignored: this one must hear it
+        "import importlib.util, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"spec = importlib.util.spec_from_file_location('t', {str(Path(__file__))!r})\n"
         "module = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(module)\n"
