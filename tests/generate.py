@@ -58,6 +58,8 @@ def generate(
     extra_networks: int = 0,
     vpn_users: int = 0,
     leased: int = 0,
+    hubs: int = 3,
+    last_hub_first: bool = False,
 ) -> Documents:
     """Return a correct district: name of file -> data.
 
@@ -126,12 +128,13 @@ def generate(
         }  # fmt: skip
     gateways = ["dc-a", "dc-b"] if pair else ["dc-gw"]
     gateways += [f"{slug}-gw" for slug in _CENTRES[1:centres]]
+    gateways = gateways[::-1] if last_hub_first else gateways
     documents["district.yml"] = {
         "name": "Kabupaten Contoh",
         "domain": "contoh.example",
         "timezone": "Asia/Jakarta",
         "prefixes": {"ipv4": "10.0.0.0/8", "ula": _ula(rng)} | ({"gua": gua} if gua else {}),
-        "hubs": [{"slot": n, "gateway": gateway} for n, gateway in enumerate(gateways[:3], 1)],
+        "hubs": [{"slot": n, "gateway": gateway} for n, gateway in enumerate(gateways[:hubs], 1)],
         "profiles": {"box": {"platform": "freebsd", "uplink": "igb0", "lan": "igb1", "radio": "igb2"}},
         "admins": [{"name": "ana", "keys": ["ssh-ed25519 AAAA"]}],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from topology import prefix as px
@@ -113,7 +114,7 @@ def _role(name: str, number: int | None) -> int:
     return px.ROLES.get(name, number if number is not None else -1)
 
 
-@dataclass(slots=True)
+@dataclass
 class Parts:
     """What could be read of an inventory, before the rules have looked at it."""
 
@@ -138,31 +139,32 @@ class Parts:
 
     def may_exist(self, slug: str) -> bool:
         """Say whether a site that was not found may be in a file that could not be used."""
-        return not self.complete or slug in self.unsure or bool(self._lost_villages(slug))
+        if not self.complete or slug in self.unsure or slug in self._lost_villages:
+            return True
+        return self.registry is None and any(name.startswith("sites/kecamatan/") for name in self.lost)
 
     def may_have_host(self, name: str) -> bool:
         """Say whether a host that was not found may be in a file that could not be used."""
         if not self.complete or ("apps.yml" in self.lost and "-app-" in name):
             return True
-        return any(name.startswith(f"{slug}-") for slug in (*self.unsure, *self._lost_villages()))
+        return any(name.startswith(f"{slug}-") for slug in (*self.unsure, *self._lost_villages))
 
     def may_be_file(self, name: str) -> bool:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
         known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml"} - {name}
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 
-    def _lost_villages(self, slug: str | None = None) -> list[str]:
-        """Return the villages (or this one) whose kecamatan's file could not be used."""
-        if self.registry is None:
-            lost = any(name.startswith("sites/kecamatan/") for name in self.lost)
-            return [slug] if lost and slug else []
+    @cached_property
+    def _lost_villages(self) -> frozenset[str]:
+        """Villages whose kecamatan's file could not be used. Asked only once every file has its shape."""
+        if self.registry is None or not self.unsure:
+            return frozenset()
         extends = {line.slug: line.extends for line in self.registry.kecamatan}
-        return [
+        return frozenset(
             line.slug
             for line in self.registry.desa
-            if (slug is None or line.slug == slug)
-            and not self.unsure.isdisjoint((line.kecamatan, extends.get(line.kecamatan)))
-        ]
+            if not self.unsure.isdisjoint((line.kecamatan, extends.get(line.kecamatan)))
+        )
 
 
 FOLDERS: dict[str, tuple[type[Shape], tuple[str, ...]]] = {

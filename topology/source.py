@@ -87,6 +87,7 @@ class Document:
     text: bytes
     data: Any
     _root: yaml.Node | None = field(default=None, repr=False)
+    _keys: dict[int, dict[str, tuple[int, Any]]] = field(default_factory=dict, repr=False)
 
     def line(self, path: KeyPath, key: bool = False) -> int:
         """Return the line (1-based) of the deepest part of `path` that exists."""
@@ -97,10 +98,9 @@ class Document:
         for step in path:
             found: Any = None
             if isinstance(node, yaml.MappingNode):
-                for k, v in node.value:
-                    if k.value == str(step):
-                        line, found = k.start_mark.line, v
-                        break
+                if id(node) not in self._keys:
+                    self._keys[id(node)] = {k.value: (k.start_mark.line, v) for k, v in node.value}
+                line, found = self._keys[id(node)].get(str(step), (line, None))
             elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
                 found = node.value[step]
                 line = found.start_mark.line

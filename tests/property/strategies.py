@@ -29,6 +29,8 @@ def shapes() -> st.SearchStrategy[dict[str, Any]]:
             "extra_networks": st.integers(0, 2),
             "vpn_users": st.integers(0, 3),
             "leased": st.integers(0, 2),
+            "hubs": st.integers(1, 3),
+            "last_hub_first": st.booleans(),
         }
     ).flatmap(lambda shape: st.integers(0, 3 * shape["kecamatan"]).map(lambda n: shape | {"villages": n}))
 

@@ -158,7 +158,8 @@ def check_plan(plan: Plan) -> None:
             assert list(network.prefixes) == [lan, *v6_of(network_of(lan), heads)]
             assert list(network.reserved) == [growth, *v6_of(network_of(growth), heads)]
             assert {network_of(p).prefixlen for p in network.prefixes[1:]} == {64}
-            assert v4[0] <= network_of(growth)[0] <= network_of(growth)[-1] <= v4[-1]
+            first, last = network_of(growth)[0], network_of(growth)[-1]
+            assert int(v4[0]) <= int(first) <= int(last) <= int(v4[-1])
             if site.place.kind == "kecamatan":
                 reserved += map(network_of, network.reserved)
         disjoint([network_of(p) for n in site.networks for p in n.reserved])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import islice
 
 import pytest
 
 from topology import prefix as px
-from topology.rules.registry import RANGES, free, propose
+from topology.rules.registry import RANGES, free, free_numbers
 
 SPACE = px.Space(
     ipaddress.IPv4Network("10.0.0.0/8"),
@@ -105,8 +106,8 @@ def test_next_free_number(used: list[int], section: str, number: int | None) -> 
 
 
 def test_two_proposals_differ() -> None:
-    used = [1, 2]
-    assert [propose(used, "skpd") for _ in range(3)] == [3, 4, 5]
+    assert list(islice(free_numbers([1, 2], "skpd"), 3)) == [3, 4, 5]
+    assert list(free_numbers([*range(1, 60), 63], "skpd")) == [60, 61, 62]
 
 
 def test_ranges_fit_the_plan() -> None:

@@ -43,14 +43,15 @@ def tree(parts: Parts) -> Iterator[Finding]:
         yield missing(Both("site", "lokasi"), root, parts.sites, Where(FILE, ("tree", "root")))
         return
     neighbours: dict[str, list[str]] = {}
+    group = _Groups()
     faulty = 0
     for index, link in enumerate(backbone.links):
         a, b = link.ends
         faulty += a == b or a not in parts.sites or b not in parts.sites
         if link.kind != "radio" or a == b:
             continue
-        circle = circle_of(neighbours, a, b)
-        if circle:
+        if group.join(a, b):
+            circle = circle_of(neighbours, a, b)
             values = {"link": link.name, "circle": " - ".join(circle)}
             yield Finding("BB002", Where(FILE, ("links", index)), values)
             continue
@@ -65,6 +66,25 @@ def tree(parts: Parts) -> Iterator[Finding]:
         return  # each link with a faulty end, which has a finding, may be the one that is missing
     for slug in alone:
         yield Finding("BB003", parts.sites[slug][2], {"site": slug, "root": root})
+
+
+class _Groups:
+    """Which sites are joined so far (union-find): says in no time whether a link closes a circle."""
+
+    def __init__(self) -> None:
+        self.parent: dict[str, str] = {}
+
+    def of(self, site: str) -> str:
+        while (above := self.parent.get(site, site)) != site:
+            self.parent[site] = self.parent.get(above, above)
+            site = above
+        return site
+
+    def join(self, a: str, b: str) -> bool:
+        """Join two sites; say whether they were joined before."""
+        first, second = self.of(a), self.of(b)
+        self.parent[first] = second
+        return first == second
 
 
 def _from(site: str, neighbours: Mapping[str, Sequence[str]]) -> set[str]:

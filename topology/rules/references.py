@@ -13,7 +13,9 @@ from topology.rules.sites import host_name, known_networks
 
 def missing(what: Both | str, name: str, known: Iterable[str], where: Where) -> Finding:
     """Return the finding for a name that leads nowhere, with the nearest name that exists."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    # comparing with every name is slow where many are wrong: a slip keeps the length and one end
+    alike = [k for k in known if abs(len(k) - len(name)) <= 2 and (k[:1] == name[:1] or k[-1:] == name[-1:])]
+    near = difflib.get_close_matches(name, alike, n=1)
     hint = Both(f" (did you mean `{near[0]}`?)", f" (maksudnya `{near[0]}`?)") if near else ""
     return Finding("RF001", where, {"what": what, "name": name, "hint": hint})
 

@@ -30,26 +30,17 @@ def free(used: Iterable[int], section: str) -> int | None:
 
     Retired numbers count as used: a number is never given twice.
     """
+    return next(free_numbers(used, section), None)
+
+
+def free_numbers(used: Iterable[int], section: str) -> Iterator[int]:
+    """Yield the free numbers of a section, the next one first; so two findings propose different ones."""
     first, last = RANGES[section]
-    taken = set(used)
-    highest: int = max((n for n in taken if first <= n <= last), default=first - 1)
-    candidates: list[int] = [*range(highest + 1, last + 1), *range(first, highest)]
-    for number in candidates:
+    taken = {number for number in used if first <= number <= last}
+    highest = max(taken, default=first - 1)
+    for number in (*range(highest + 1, last + 1), *range(first, highest)):
         if number not in taken and (section != "links" or px.usable_link(number)):
-            return number
-    return None
-
-
-def propose(used: list[int], section: str) -> int | Both:
-    """Return the next free number of a section and note it as used.
-
-    So two findings never propose the same number.
-    """
-    number = free(used, section)
-    if number is None:
-        return NONE_FREE
-    used.append(number)
-    return number
+            yield number
 
 
 def _name(line: Any) -> str:
@@ -75,15 +66,15 @@ def numbers(parts: Parts) -> Iterator[Finding]:
     for section, label, lines in _sections(parts.registry):
         first, last = RANGES[section]
         seen: dict[int, str] = {}
-        used = [line.number for _, line in lines]
+        spare = free_numbers((line.number for _, line in lines), section)
         for index, line in lines:
             where, name = Where(FILE, (section, index, "number")), _name(line)
             if not first <= line.number <= last:
                 values = {"section": label, "number": line.number, "slug": name, "first": first, "last": last}
-                yield Finding("RG004", where, values | {"free": propose(used, section)})
+                yield Finding("RG004", where, values | {"free": next(spare, NONE_FREE)})
             elif line.number in seen:
                 values = {"section": label, "number": line.number, "first": seen[line.number], "second": name}
-                yield Finding("RG001", where, values | {"free": propose(used, section)})
+                yield Finding("RG001", where, values | {"free": next(spare, NONE_FREE)})
             seen.setdefault(line.number, name)
             if (section, name) in names and line.retired is None:
                 yield Finding("RG007", Where(FILE, (section, index)), {"slug": name, "section": section})
@@ -99,26 +90,29 @@ def lines_and_sites(parts: Parts) -> Iterator[Finding]:
     for section, base_kinds in (("skpd", ("skpd", "hub")), ("kecamatan", ("kecamatan",)), ("dc", ("dc", "drc"))):
         lines = getattr(registry, section)
         described = {slug: where for slug, (kind, _, where) in parts.sites.items() if kind in base_kinds}
-        used = [line.number for line in lines]
+        spare = free_numbers([line.number for line in lines], section)
 
-        def paste(slug: str, section: str = section, used: list[int] = used) -> Both | None:
-            number = propose(used, section)
-            if isinstance(number, Both):
+        def paste(slug: str, section: str = section, spare: Iterator[int] = spare) -> Both | None:
+            number = next(spare, None)
+            if number is None:
                 return Both(f"none is left, section {section} is full", f"tidak ada, bagian {section} penuh")
             return _same(f"{section}: - {{number: {number}, slug: {slug}}}")
 
         yield from _compare(parts, section, lines, described, paste, partial(_file, section))
     described = {slug: where for slug, (kind, _, where) in parts.sites.items() if kind == "desa"}
-    blocks: dict[str, list[int]] = {}
+    used: dict[str, list[int]] = {}
     for line in registry.desa:
-        blocks.setdefault(line.kecamatan, []).append(line.number)
+        used.setdefault(line.kecamatan, []).append(line.number)
+    spares: dict[str, Iterator[int]] = {}
 
     def paste_village(slug: str) -> Both | None:
         kecamatan = parts.village_of[slug]
         extra = [x.slug for x in registry.kecamatan if x.extends == kecamatan and x.retired is None]
         for block in (kecamatan, *extra):
-            number = propose(blocks.setdefault(block, []), "desa")
-            if not isinstance(number, Both):
+            if block not in spares:
+                spares[block] = free_numbers(used.get(block, ()), "desa")
+            number = next(spares[block], None)
+            if number is not None:
                 return _same(f"desa: - {{kecamatan: {block}, number: {number}, slug: {slug}}}")
         return None  # ST003 says what to do
 
@@ -204,7 +198,7 @@ def villages(parts: Parts) -> Iterator[Finding]:
 
 
 def _too_many(parts: Parts, registry: RegistryFile) -> Iterator[Finding]:
-    used = [line.number for line in registry.kecamatan]
+    spare = free_numbers([line.number for line in registry.kecamatan], "kecamatan")
     taken = {line.slug for line in registry.kecamatan}
     extends = {line.slug: line.extends for line in registry.kecamatan}
     needed: dict[str, set[tuple[int | None, str]]] = {}
@@ -220,7 +214,7 @@ def _too_many(parts: Parts, registry: RegistryFile) -> Iterator[Finding]:
         count = len(villages)
         blocks = 1 + sum(1 for line in registry.kecamatan if line.extends == slug and line.retired is None)
         if count > blocks * px.MAX_VILLAGES:
-            number = propose(used, "kecamatan")
+            number = next(spare, NONE_FREE)
             where = parts.sites[slug][2].at("villages", key=True) if slug in parts.sites else Where(FILE)
             name = next(n for n in (f"{slug}-{i}" for i in range(2, 99)) if n not in taken)
             values = {
@@ -234,10 +228,10 @@ def links(parts: Parts) -> Iterator[Finding]:
     registry = parts.registry
     if registry is None:
         return
-    used = [line.number for line in registry.links]
+    spare = free_numbers([line.number for line in registry.links], "links")
     for index, line in enumerate(registry.links):
         if 1 <= line.number <= px.MAX_REGISTERED_LINK and not px.usable_link(line.number):
-            values = {"number": line.number, "slug": line.name, "free": propose(used, "links")}
+            values = {"number": line.number, "slug": line.name, "free": next(spare, NONE_FREE)}
             yield Finding("RG006", Where(FILE, ("links", index, "number")), values)
     if parts.backbone is None:
         described: dict[str, Where] = {}
@@ -245,8 +239,8 @@ def links(parts: Parts) -> Iterator[Finding]:
         described = {link.name: Where("backbone.yml", ("links", i)) for i, link in enumerate(parts.backbone.links)}
 
     def paste(name: str) -> Both:
-        number = propose(used, "links")
-        return _same(f"links: - {{number: {number}, name: {name}}}") if isinstance(number, int) else number
+        number = next(spare, None)
+        return _same(f"links: - {{number: {number}, name: {name}}}") if number is not None else NONE_FREE
 
     yield from _compare(parts, "links", registry.links, described, paste, lambda line: _LINK_FILE)
 
