@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -139,16 +140,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(_COMMANDS[options.command](options))
+    except _Stop as stop:
+        return stop.code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-
-
-def entry() -> NoReturn:
-    """Console entry point."""
-    sys.exit(main())
 
 
 def _language() -> str:
@@ -231,17 +229,13 @@ def _print_plan(options: argparse.Namespace) -> int:
 def _diff(options: argparse.Namespace) -> int:
     from topology import diff
 
-    quiet = argparse.Namespace(**{**vars(options), "quiet": True})
+    options.quiet = True
+    inventory = Path(options.inventory)
     try:
-        with diff.checkout(Path(options.inventory), options.revision) as old:
-            before = _plan(old, quiet)[0]
-            if options.until:
-                with diff.checkout(Path(options.inventory), options.until) as new:
-                    after = _plan(new, quiet)[0]
-                    found = diff.compare(before, after)
-            else:
-                after = _plan(options.inventory, quiet)[0]
-                found = diff.compare(before, after)
+        with ExitStack() as checkouts:
+            before = _plan(checkouts.enter_context(diff.checkout(inventory, options.revision)), options)[0]
+            until = checkouts.enter_context(diff.checkout(inventory, options.until)) if options.until else inventory
+            found = diff.compare(before, _plan(until, options)[0])
     except diff.RevisionError as error:
         return _fail(str(error))
     print("\n".join(diff.as_lines(found)).strip())
@@ -254,16 +248,17 @@ def _render(options: argparse.Namespace) -> int:
     from topology.progress import Progress
 
     plan = sliced(_plan(options.inventory, options)[0])
-    tree = dict(render.render(plan))
+    out = Path(options.out)
+    managed = {host.name for host in plan.hosts.values() if host.managed}
     for name in options.host or ():
-        if name not in tree:
+        if name not in managed:
             return _fail(f"there is no managed host `{name}`; `topology plan --csv` lists hosts")
     progress = Progress("rendering")
     try:
         if options.host:
-            done = render.write_some({name: tree[name] for name in options.host}, Path(options.out))
+            done = render.write_some({n: render.render_host(plan, plan.hosts[n]) for n in options.host}, out)
         else:
-            done = render.write(tree, Path(options.out), progress)
+            done = render.write(dict(render.render(plan)), out, progress)
     except (OSError, ValueError) as error:
         return _fail(str(error))
     finally:
@@ -378,15 +373,7 @@ def _completion(options: argparse.Namespace) -> int:
     return FINE
 
 
-def _guarded(options: argparse.Namespace) -> int:
-    try:
-        return int(_RUN[options.command](options))
-    except _Stop as stop:
-        return stop.code
-
-
-_RUN = {
+_COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
     "document": _document, "lab": _lab, "schema": _schema, "completion": _completion,
 }  # fmt: skip
-_COMMANDS = dict.fromkeys(_RUN, _guarded)

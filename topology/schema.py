@@ -7,7 +7,6 @@ to be compared is a rule (topology.rules). `json_schemas()` gives editors the sa
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -406,11 +405,6 @@ class LabFile(Shape):
     admins: tuple[Admin, ...] = Field(default=(), strict=False)
     hosts: tuple[LabHostLine, ...] = Field(min_length=1, strict=False)
     clients: tuple[LabClient, ...] = Field(default=(), strict=False)
-
-
-def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """Return the prefix written in `text`; ValueError if it has host bits or is not one."""
-    return ipaddress.ip_network(text)
 
 
 FILES: dict[str, type[Shape]] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import district
+from tests import generate
 
 pytestmark = pytest.mark.bench
 ROOT = Path(__file__).parents[2]
@@ -37,13 +37,21 @@ def timed(
     return sorted(took)[len(took) // 2], done
 
 
+def documents(sites: int) -> generate.Documents:
+    """Return a district of `sites` sites with four hosts each; a ninth of them are offices, a twelfth kecamatan."""
+    offices = min(generate.MOST_OFFICES, sites // 9)
+    kecamatan = min(generate.MOST_KECAMATAN, sites // 12)
+    villages = sites - offices - kecamatan - 1
+    return generate.generate(offices=offices, kecamatan=kecamatan, villages=villages, centres=1, hosts=4 * sites)
+
+
 @pytest.fixture(scope="module")
 def districts(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Districts by number of sites."""
     found = {}
     for sites in (280, 1000, 1667):
         found[sites] = tmp_path_factory.mktemp(f"d{sites}")
-        district.make(found[sites], sites)
+        generate.write(documents(sites) | {"inventory.yml": {"plugin": "topology"}}, found[sites])
     return found
 
 

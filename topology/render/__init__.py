@@ -59,10 +59,7 @@ def write(tree: dict[str, Files], out: Path, progress: Callable[[int, int], None
     made by an earlier `write`.
     """
     done = Written()
-    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
-        raise ValueError(f"{out} has files in it that are not a rendered tree; name another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).touch()
+    _claim(out)
     known = {entry.name for entry in os.scandir(out) if entry.is_dir() and not entry.name.startswith(".")}
     for stale in sorted(known - tree.keys()):
         done.removed += sum(len(names) for _, _, names in os.walk(out / stale))
@@ -78,14 +75,19 @@ def write(tree: dict[str, Files], out: Path, progress: Callable[[int, int], None
 def write_some(tree: dict[str, Files], out: Path) -> Written:
     """Write some hosts' files below `out` and leave the others alone; errors as `write`."""
     done = Written()
-    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
-        raise ValueError(f"{out} has files in it that are not a rendered tree; name another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).touch()
+    _claim(out)
     for host, files in tree.items():
         done.hosts += 1
         _write_host(files, out / host, done, fresh=not (out / host).exists())
     return done
+
+
+def _claim(out: Path) -> None:
+    """Make `out` ours; ValueError when somebody else's files are in it."""
+    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
+        raise ValueError(f"{out} has files in it that are not a rendered tree; name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARK).touch()
 
 
 def _write_host(files: Files, folder: Path, done: Written, *, fresh: bool) -> None:

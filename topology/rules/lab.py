@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from pathlib import Path
 
 from topology.district import Parts
 from topology.finding import NONE_FREE, Both, Finding, Where
@@ -52,8 +51,3 @@ def slice_exists(parts: Parts) -> Iterator[Finding]:
     for index, client in enumerate(lab.clients):
         if client.site not in parts.sites and not parts.may_exist(client.site):
             yield missing(Both("site", "lokasi"), client.site, parts.sites, Where(FILE, ("clients", index, "site")))
-
-
-def district_folder(root: Path, parts: Parts) -> Path:
-    """Return the folder of the district a lab is a slice of."""
-    return root / parts.lab.district if parts.lab else root
