@@ -13,7 +13,7 @@ from topology.load import load
 
 _DEVICE_GROUPS = {
     "gateway": "gateways", "switch": "switches", "radio": "radios", "hypervisor": "hypervisors", "guest": "guests",
-    "server": "servers", "nas": "storages", "ups": "power", "cctv": "cameras", "door": "doors",
+    "server": "servers", "nas": "nas", "ups": "power", "cctv": "cameras", "door": "doors",
     "printer": "printers", "phone": "phones", "access-point": "access_points", "pc": "computers",
 }  # fmt: skip
 
@@ -46,15 +46,20 @@ def _lab_access(plan: Plan, host: Host) -> dict[str, Any]:
     if plan.district.lab is None:
         return {}
     from topology.lab import SSH_WRAPPER
+    from topology.lab.names import LAB_USER, LabNames
     from topology.lab.slice import lab_spec
 
     spec = lab_spec(plan)
+    names = LabNames(spec.name)
     address = next(spec.management_address(h) for h in spec.hosts if h.name == host.name)
     return {
         "ansible_host": str(address),
+        # Labs share addresses: with connections and host keys of its own, none is taken for another.
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={names.known_hosts} -o ControlPath={names.state}/cp-%C",
         "ansible_ssh_executable": str(SSH_WRAPPER),
+        "ansible_ssh_private_key_file": str(names.private_key),
         "ansible_ssh_transfer_method": "piped",
-        "ansible_user": "lab",
+        "ansible_user": LAB_USER,
     }
 
 
@@ -84,12 +89,21 @@ def groups(plan: Plan) -> dict[str, list[str]]:
 def pyinfra_groups(inventory: str | Path) -> dict[str, list[tuple[str, dict[str, Any]]]]:
     """Return groups of (host, data) as a pyinfra inventory file wants them; only managed hosts."""
     plan = plan_of(inventory)
-    data = {
-        name: {"ssh_hostname": values.pop("ansible_host"), **{k: v for k, v in values.items() if "ansible" not in k}}
-        for name, values in ((h.name, variables(plan, h)) for h in plan.hosts.values() if h.managed)
-    }
+    data = {h.name: _pyinfra_data(variables(plan, h), plan) for h in plan.hosts.values() if h.managed}
     return {
         group: [(host, data[host]) for host in hosts if host in data]
         for group, hosts in groups(plan).items()
         if any(host in data for host in hosts)
     }
+
+
+def _pyinfra_data(values: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Return a host's variables as pyinfra calls them; a lab is reached through `topology lab run`."""
+    found = {"ssh_hostname": values["ansible_host"]}
+    if plan.district.lab is not None:
+        from topology.lab.names import LabNames
+
+        found["ssh_user"] = values["ansible_user"]
+        found["ssh_key"] = values["ansible_ssh_private_key_file"]
+        found["ssh_known_hosts_file"] = str(LabNames(plan.district.lab.name).known_hosts)
+    return found | {k: v for k, v in values.items() if not k.startswith("ansible_")}

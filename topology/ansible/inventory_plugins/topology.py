@@ -25,6 +25,7 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.template import trust_as_template
 
 
 class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc,no-any-unimported,unused-ignore]
@@ -60,7 +61,8 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc,no-any-unimport
         for name, host in plan.hosts.items():
             self.inventory.add_host(name)
             for key, value in hosts.variables(plan, host).items():
-                self.inventory.set_variable(name, key, value)
+                # Checked names, addresses and our own paths; unmarked, `--list` would print an object for each.
+                self.inventory.set_variable(name, key, trust_as_template(value))
         for group, names in groups.items():
             for name in names:
                 self.inventory.add_child(group, name)
