@@ -6,16 +6,20 @@ files, lines or keys, so adding, removing, renaming or reordering one thing move
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from topology import prefix as px
 from topology.backbone import Backbone, backbone_of
 from topology.district import District, Place
-from topology.schema import Asset, GatewayEntry, HostEntry, Profile, RadioEntry, Uplink
+from topology.schema import Asset, GatewayEntry, HostEntry, LabInternet, Profile, RadioEntry, Uplink
 
 RADIO_VLAN_BASE = 1000
 """VLAN id of link number 0 on a gateway's radio port."""
+USERS_INTERFACE = "wg0"
+"""A hub's interface for its VPN users; tunnels are wg1 to wg3 at a site and wg32 and up at a hub."""
 _PLATFORM = {"guest": "debian", "server": "debian", "nas": "debian"}
 _NIC = {"guest": "ens192", "pc": "eth0"}
 
@@ -42,7 +46,7 @@ class Interface:
 
     name: str
     kind: str
-    """lan, loopback, radio, leased, tunnel, uplink or host."""
+    """lan, loopback, radio, leased, tunnel, uplink, vpn (a hub's users) or host."""
     network: str | None = None
     link: str | None = None
     addresses: tuple[str, ...] = ()
@@ -53,6 +57,8 @@ class Interface:
     mac: str | None = None
     vlan: int | None = None
     uplink: Uplink | None = None
+    static: tuple[str, ...] = ()
+    """Of an uplink: this gateway's own static addresses with their lengths; empty: the provider's DHCP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,17 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class VpnUser:
+    """A person with a VPN of their own: the same host number at every hub."""
+
+    name: str
+    number: int
+    expires: datetime.date | None
+    addresses: dict[int, tuple[str, ...]]
+    """Hub's slot -> addresses there."""
+
+
+@dataclass(frozen=True, slots=True)
 class SitePlan:
     """A site with its prefixes, networks and hosts."""
 
@@ -144,6 +161,8 @@ class Plan:
     hosts: dict[str, Host]
     links: dict[str, Link]
     backbone: Backbone
+    vpn_users: tuple[VpnUser, ...] = ()
+    """Those not retired; an expired one is here and is left out where it is rendered."""
 
     def links_of(self, host: str) -> tuple[Link, ...]:
         """Return the links that end at a host, in order of their numbers."""
@@ -168,9 +187,19 @@ def allocate(district: District) -> Plan:
                 Interface(end.interface, kind, link=link.name, addresses=end.addresses, vlan=vlan)
             )
     ordered = sorted(district.places.values(), key=lambda p: (p.second_octet, p.third_octet, p.slug))
-    sites = {place.slug: _site(district, place, ends, slots) for place in ordered}
+    internet = _internet(district)
+    sites = {place.slug: _site(district, place, ends, slots, internet) for place in ordered}
     hosts = {host.name: host for site in sites.values() for host in site.hosts}
-    return Plan(district, sites, hosts, links, backbone_of(district.backbone))
+    return Plan(district, sites, hosts, links, backbone_of(district.backbone), _vpn_users(district))
+
+
+def _vpn_users(district: District) -> tuple[VpnUser, ...]:
+    slots = sorted(hub.slot for hub in district.facts.hubs)
+    return tuple(
+        VpnUser(u.name, u.number, u.expires, {s: district.space.host(px.VPN_OCTET, s, u.number) for s in slots})
+        for u in sorted(district.registry.vpn_users, key=lambda u: u.number)
+        if u.retired is None
+    )
 
 
 def _gateway_names(place: Place) -> tuple[str, ...]:
@@ -178,7 +207,9 @@ def _gateway_names(place: Place) -> tuple[str, ...]:
     return tuple(f"{place.slug}-{g.name}" for g in entries)
 
 
-def _site(district: District, place: Place, ends: dict[str, list[Interface]], slots: dict[str, int]) -> SitePlan:
+def _site(
+    district: District, place: Place, ends: dict[str, list[Interface]], slots: dict[str, int], internet: Host | None
+) -> SitePlan:
     space = district.space
     networks = tuple(_network(district, place, name, role) for name, role in district.networks(place).items())
     by_name = {network.name: network for network in networks}
@@ -186,6 +217,8 @@ def _site(district: District, place: Place, ends: dict[str, list[Interface]], sl
     hosts += [_host(place, entry, by_name, space) for entry in place.data.hosts]
     hosts += _application_guests(district, place, by_name)
     hosts += _lab_clients(district, place, by_name)
+    if internet is not None and internet.site == place.slug:
+        hosts.append(internet)
     prefixes = space.reservation(place.second_octet, place.third_octet, place.length)
     if place.kind == "kecamatan":
         extra = sorted(
@@ -234,9 +267,8 @@ def _gateway(
         )
     ]
     for index, uplink in enumerate(place.data.uplinks):
-        static = (uplink.address.split("/")[0],) if uplink.address else ()
         port = profile.uplink if index == 0 else uplink.port or ""
-        interfaces.append(Interface(port, "uplink", addresses=static, uplink=uplink))
+        interfaces.append(_uplink(district, name, entry, uplink, port))
     for network in networks:
         s, t = network.second_octet, network.third_octet
         interfaces.append(
@@ -251,10 +283,49 @@ def _gateway(
             )
         )
     interfaces += ends.get(name, ())
+    if name in slots:
+        interfaces.append(Interface(USERS_INTERFACE, "vpn", addresses=space.host(px.VPN_OCTET, slots[name], 1)))
     return Host(
         name, entry.name, place.slug, "gateway", profile.platform, tuple(interfaces), profile=profile,
         member=entry.member, hub_slot=slots.get(name), asset=entry.asset,
     )  # fmt: skip
+
+
+def _uplink(district: District, gateway: str, entry: GatewayEntry, uplink: Uplink, port: str) -> Interface:
+    own = uplink.gateways.get(entry.name) or (uplink.address if entry.member is None else None)
+    static = tuple(a for a in (own, uplink.address6) if a)
+    shared = (uplink.address,) if uplink.address and entry.member else ()
+    lab = district.lab.internet if district.lab else None
+    if lab is not None:
+        # every uplink is plugged into the lab's internet; who has no static address gets one there
+        number = next((h.number for h in district.lab.hosts if h.host == gateway), 0) if district.lab else 0
+        wire, wire6 = ipaddress.IPv4Network(lab.prefix), ipaddress.IPv6Network(lab.prefix6)
+        v4 = own or f"{wire[100 + number]}/{wire.prefixlen}"
+        static = (v4, f"{wire6[0] + int(v4.split('/')[0].rsplit('.', 1)[1], 16)}/{wire6.prefixlen}")
+        uplink = uplink.model_copy(update={"router": str(wire[lab.host]), "router6": internet_address6(lab)})
+    return Interface(
+        port, "uplink", addresses=tuple(a.split("/")[0] for a in static),
+        shared=tuple(a.split("/")[0] for a in shared), uplink=uplink, static=static,
+    )  # fmt: skip
+
+
+def internet_address6(lab: LabInternet) -> str:
+    """Return the IPv6 address of the lab's internet host: its number's digits in the prefix."""
+    return str(ipaddress.IPv6Network(lab.prefix6)[0] + int(str(lab.host), 16))
+
+
+def _internet(district: District) -> Host | None:
+    """Return the lab's internet host; it belongs to the first hub's site for want of one of its own."""
+    lab = district.lab.internet if district.lab else None
+    hubs = sorted(district.facts.hubs, key=lambda h: h.slot)
+    if lab is None or not hubs:
+        return None
+    wire = ipaddress.IPv4Network(lab.prefix)
+    v4, v6 = str(wire[lab.host]), internet_address6(lab)
+    static = (f"{v4}/{wire.prefixlen}", f"{v6}/{ipaddress.IPv6Network(lab.prefix6).prefixlen}")
+    site = next(p.slug for p in district.places.values() for g in _gateway_names(p) if g == hubs[0].gateway)
+    interface = Interface("eth0", "uplink", addresses=(v4, v6), static=static)
+    return Host("internet", "internet", site, "internet", "debian", (interface,), description="the lab's internet")
 
 
 def _host(place: Place, entry: HostEntry, networks: dict[str, Network], space: px.Space) -> Host:
@@ -360,6 +431,7 @@ def sliced(plan: Plan) -> Plan:
     if lab is None:
         return plan
     names = {line.host for line in lab.hosts} | {f"{c.site}-{c.name}" for c in lab.clients}
+    names |= {"internet"} if lab.internet else set()
     links = {n: x for n, x in plan.links.items() if x.ends[0].host in names and x.ends[1].host in names}
     hosts: dict[str, Host] = {}
     for name in plan.hosts:
@@ -372,4 +444,4 @@ def sliced(plan: Plan) -> Plan:
         chosen = tuple(hosts[h.name] for h in site.hosts if h.name in hosts)
         if chosen:
             sites[slug] = replace(site, hosts=chosen)
-    return Plan(plan.district, sites, hosts, links, plan.backbone)
+    return Plan(plan.district, sites, hosts, links, plan.backbone, plan.vpn_users)

@@ -16,8 +16,10 @@ from topology.schema import (
     CentreFile,
     DistrictFile,
     KecamatanFile,
+    KeysFile,
     LabFile,
     OfficeFile,
+    PolicyFile,
     Profile,
     RegistryFile,
     ServiceFile,
@@ -80,6 +82,8 @@ class District:
     services: dict[str, ServiceFile]
     links: dict[str, int]
     """Registered numbers of radio and leased links by name."""
+    policy: PolicyFile
+    keys: KeysFile = field(default_factory=KeysFile)
     lab: LabFile | None = None
 
     def profile(self, name: str) -> Profile:
@@ -127,6 +131,8 @@ class Parts:
     backbone: BackboneFile | None = None
     apps: AppsFile | None = None
     services: dict[str, ServiceFile] = field(default_factory=dict)
+    policy: PolicyFile | None = None
+    keys: KeysFile | None = None
     lab: LabFile | None = None
     complete: bool = True
     """False when a whole folder could not be read: rules about what is missing then keep quiet."""
@@ -151,7 +157,9 @@ class Parts:
 
     def may_be_file(self, name: str) -> bool:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
-        known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml"} - {name}
+        known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml"} - {
+            name
+        }
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 
     @cached_property

@@ -15,6 +15,7 @@ _DEVICE_GROUPS = {
     "gateway": "gateways", "switch": "switches", "radio": "radios", "hypervisor": "hypervisors", "guest": "guests",
     "server": "servers", "nas": "nas", "ups": "power", "cctv": "cameras", "door": "doors",
     "printer": "printers", "phone": "phones", "access-point": "access_points", "pc": "computers",
+    "internet": "internet",
 }  # fmt: skip
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import ValidationError
 
 from topology import prefix as px
@@ -23,7 +25,9 @@ from topology.schema import (
     BackboneFile,
     DistrictFile,
     KecamatanFile,
+    KeysFile,
     LabFile,
+    PolicyFile,
     RegistryFile,
     ServiceFile,
     Shape,
@@ -60,13 +64,22 @@ _FORMS = {
         "a time zone, like Asia/Jakarta", "zona waktu, seperti Asia/Jakarta"
     ),
     r"^[a-z][a-z0-9]*$": Both("lower-case letters and digits", "huruf kecil dan angka"),
+    r"^(ping|[0-9]{1,5}(-[0-9]{1,5})?/(tcp|udp))$": Both(
+        "a port like 443/tcp, 16384-32767/udp, or ping", "port seperti 443/tcp, 16384-32767/udp, atau ping"
+    ),
+    r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$": Both(
+        "a WireGuard public key (`wg pubkey` prints it)", "kunci publik WireGuard (dicetak oleh `wg pubkey`)"
+    ),
+    r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9]*$": Both(
+        "a site and its network, like dinas.mgmt", "lokasi dan jaringannya, seperti dinas.mgmt"
+    ),
     r"^20[0-9]{2}$": Both("a year of this century in quotes", "tahun pada abad ini dalam tanda kutip"),
     r"^[a-z0-9]{1,8}$": Both("at most 8 lower-case letters and digits", "paling banyak 8 huruf kecil dan angka"),
 }
 """What a pattern of the schema means to people."""
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 _SLUG_LENGTH = 40
-_OWN_FILES = ("inventory.yml", "inventory.yaml", "policy.yml")
+_OWN_FILES = ("inventory.yml", "inventory.yaml")
 _ANSIBLE_FOLDERS = ("group_vars/", "host_vars/")
 
 _TYPES = {
@@ -153,9 +166,8 @@ def shape(tree: source.Tree, findings: list[Finding]) -> Parts:
     parts.complete = not any(name == "" or name.endswith("/") for name in tree.broken)
     for name in tree.broken:
         _lose(parts, name)
-    for name in sorted(tree.documents):
-        data = tree.documents[name].data
-        parts.raw[name] = data
+    parts.raw = {name: tree.documents[name].data for name in sorted(tree.documents)}
+    for name, data in parts.raw.items():
         _shape_one(parts, name, data, findings)
     for name in ("district.yml", "registry.yml"):
         if name not in tree.documents and tree.broken.isdisjoint((name, "")):
@@ -179,6 +191,12 @@ def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> N
         parts.backbone = _fit(BackboneFile, parts, name, data, findings)
     elif name == "apps.yml":
         parts.apps = _fit(AppsFile, parts, name, data, findings)
+    elif name == "policy.yml":
+        parts.policy = _fit(PolicyFile, parts, name, data, findings)
+    elif name == "keys.yml" and "lab.yml" in parts.raw:
+        pass  # a lab's boxes have keys of their own
+    elif name in ("keys.yml", "lab/keys.yml"):
+        parts.keys = _fit(KeysFile, parts, name, data, findings)
     elif name == "lab.yml":
         parts.lab = _fit(LabFile, parts, name, data, findings)
     elif name.startswith("services/") and name.count("/") == 1:
@@ -313,12 +331,13 @@ def _known_keys(model: type[Shape], data: Any, steps: list[str | int]) -> list[s
         if current is None:
             return []
     fields: dict[str, Any] = getattr(current, "model_fields", {})
-    return sorted(fields)
+    return sorted(field.alias or name for name, field in fields.items())
 
 
 def _inner(current: Any, step: str | int) -> Any:
     fields = getattr(current, "model_fields", None)
-    annotation = fields[step].annotation if fields and step in fields else current
+    named = {field.alias or name: field for name, field in fields.items()} if fields else {}
+    annotation = named[step].annotation if step in named else current
     return _model_in(annotation)
 
 
@@ -346,8 +365,17 @@ def assemble(parts: Parts) -> District:
         apps=parts.apps,
         services=parts.services,
         links={line.name: line.number for line in registry.links if line.retired is None},
+        policy=parts.policy or default_policy(),
+        keys=parts.keys or KeysFile(),
         lab=parts.lab,
     )
+
+
+@cache
+def default_policy() -> PolicyFile:
+    """Return the policy of a district that states none: topology/templates/policy.yml."""
+    text = (Path(__file__).parent / "templates" / "policy.yml").read_text(encoding="utf-8")
+    return PolicyFile.model_validate(yaml.safe_load(text))
 
 
 def space_of(facts: DistrictFile) -> px.Space:

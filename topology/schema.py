@@ -230,8 +230,13 @@ class Uplink(Shape):
     down_mbps: Rate | None = None
     up_mbps: Rate | None = None
     address: Text | None = None
-    """Static address with prefix length as the provider gave it; without it DHCP."""
+    """Static address with prefix length as the provider gave it; without it DHCP. A pair shares it."""
+    gateways: dict[Slug, Text] = Field(default_factory=dict)
+    """Of a pair: every member's own static address with prefix length, by the gateway's name."""
+    address6: Text | None = None
+    """Static IPv6 address with prefix length; without it the provider's router advertisements."""
     router: Text | None = None
+    router6: Text | None = None
     port: NicName | None = None
     """The gateway's port; needed from the second uplink on, the first has the profile's."""
     note: Text | None = None
@@ -376,6 +381,76 @@ class ServiceFile(Shape):
     notes: tuple[Text, ...] = Field(default=(), strict=False)
 
 
+ZoneName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$", max_length=12)]
+ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=20)]
+PortText = Annotated[str, StringConstraints(pattern=r"^(ping|[0-9]{1,5}(-[0-9]{1,5})?/(tcp|udp))$")]
+"""`443/tcp`, `16384-32767/udp` or `ping` (an echo request of ICMP and ICMPv6)."""
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
+"""A WireGuard public key: 32 bytes in base64."""
+
+
+class ZoneEntry(Shape):
+    """A zone of a site's own networks."""
+
+    networks: tuple[NetworkName, ...] = Field(min_length=1, strict=False)
+    description: Text | None = None
+    isolated: bool = False
+    """Reaches the internet and its own gateway, whatever the flows say; nothing reaches it."""
+    limit_mbps: Rate | None = None
+    """Ceiling of the whole zone at a site, each way."""
+
+
+class Flow(Shape):
+    """Who may open connections to whom; answers always come back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+    sources: tuple[ZoneName, ...] = Field(alias="from", min_length=1, strict=False)
+    targets: tuple[ZoneName, ...] = Field(alias="to", min_length=1, strict=False)
+    services: tuple[ServiceName, ...] = Field(min_length=1, strict=False)
+    """Names of `services:`, or `any`."""
+    why: Text
+    at: tuple[Kind, ...] | None = Field(default=None, min_length=1, strict=False)
+    """Kinds of site whose gateways let it pass; None: all."""
+    families: tuple[Literal["ipv4", "ipv6"], ...] = Field(default=("ipv4", "ipv6"), min_length=1, strict=False)
+
+
+class AdminSources(Shape):
+    """Where administrators come from: the zone `admin`."""
+
+    networks: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9]*$")], ...] = Field(
+        default=(), strict=False
+    )
+    """site.network"""
+    vpn_users: tuple[Slug, ...] = Field(default=(), strict=False)
+
+
+class Published(Shape):
+    """A host that the internet may open connections to."""
+
+    host: Slug
+    services: tuple[ServiceName, ...] = Field(min_length=1, strict=False)
+    why: Text
+
+
+class PolicyFile(Shape):
+    """policy.yml: zones, services and flows."""
+
+    zones: dict[ZoneName, ZoneEntry] = Field(min_length=1)
+    services: dict[ServiceName, Annotated[tuple[PortText, ...], Field(min_length=1, strict=False)]]
+    flows: tuple[Flow, ...] = Field(strict=False)
+    admins: AdminSources = AdminSources()
+    published: tuple[Published, ...] = Field(default=(), strict=False)
+
+
+class KeysFile(Shape):
+    """keys.yml: public keys; their private keys never leave the boxes that made them."""
+
+    wireguard: dict[Slug, PublicKey] = Field(default_factory=dict)
+    """By gateway."""
+    vpn_users: dict[Slug, PublicKey] = Field(default_factory=dict)
+
+
 class LabHostLine(Shape):
     """A host of the district that the lab boots, with its permanent number in the lab."""
 
@@ -395,6 +470,18 @@ class LabClient(Shape):
     """Number in the lab."""
 
 
+class LabInternet(Shape):
+    """The lab's internet: one host on the wire that all uplinks are plugged into."""
+
+    prefix: Text
+    """IPv4 prefix of the wire; the hubs' static addresses lie in it."""
+    prefix6: Text
+    host: int = Field(ge=2, le=254)
+    """Host number of the internet host in both prefixes."""
+    number: int = Field(ge=2, le=250)
+    """Number in the lab; an uplink's host number without a static address is 100 + its gateway's number."""
+
+
 class LabFile(Shape):
     """lab.yml: the slice of a district that the lab boots, and what differs there."""
 
@@ -405,6 +492,7 @@ class LabFile(Shape):
     admins: tuple[Admin, ...] = Field(default=(), strict=False)
     hosts: tuple[LabHostLine, ...] = Field(min_length=1, strict=False)
     clients: tuple[LabClient, ...] = Field(default=(), strict=False)
+    internet: LabInternet | None = None
 
 
 FILES: dict[str, type[Shape]] = {
@@ -416,6 +504,8 @@ FILES: dict[str, type[Shape]] = {
     "backbone": BackboneFile,
     "apps": AppsFile,
     "service": ServiceFile,
+    "policy": PolicyFile,
+    "keys": KeysFile,
     "lab": LabFile,
 }
 

@@ -11,8 +11,8 @@ from topology.lab.spec import LabHost, LabInterface, LabSpec, LabWire
 def lab_spec(plan: Plan) -> LabSpec:
     """Return the hosts and wires of the lab that `plan` is for; ValueError when it is for none.
 
-    Every LAN with a host in it is a wire, and so is every link. A tunnel is a wire of its own
-    until WireGuard carries it.
+    Every LAN with a host in it is a wire, and so is every radio or leased link; all uplinks are
+    plugged into one wire, the internet. Tunnels are WireGuard's and run over that.
     """
     lab = plan.district.lab
     if lab is None:
@@ -20,12 +20,20 @@ def lab_spec(plan: Plan) -> LabSpec:
     cut = sliced(plan)
     numbers = {line.host: line.number for line in lab.hosts}
     numbers |= {f"{c.site}-{c.name}": c.number for c in lab.clients}
+    if lab.internet is not None:
+        numbers["internet"] = lab.internet.number
     wires: dict[str, LabWire] = {}
     hosts = []
     for name, host in cut.hosts.items():
         interfaces = []
         for interface in host.interfaces:
-            if interface.link is not None:
+            if interface.kind == "tunnel":
+                continue  # WireGuard makes it, over the uplinks
+            if interface.kind == "uplink":
+                if lab.internet is None:
+                    continue
+                wire = LabWire("internet", "underlay")
+            elif interface.link is not None:
                 wire = LabWire(interface.link, cut.links[interface.link].kind)
             elif interface.network is not None:
                 wire = LabWire(f"{host.site}.{interface.network}", "lan")
