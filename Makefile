@@ -32,7 +32,7 @@ lab_is_up = $(is_root) && "$$TOPOLOGY_VENV/bin/topology" lab status $(LAB) >/dev
 fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tests/fuzz)
 lab_tests   = $(wildcard tests/lab tests/drift)
 bench_tests = $(wildcard tests/bench)
-linted_yaml = $(wildcard .yamllint .ansible-lint .pre-commit-config.yaml mkdocs.yml inventories playbooks roles molecule deploys docs tests)
+linted_yaml = $(wildcard .yamllint .ansible-lint .pre-commit-config.yaml .config mkdocs.yml inventories playbooks roles molecule deploys docs tests)
 some = @test -n "$(strip $1)" || { echo "make $@: $2 not found: nothing to run" >&2; exit 1; }
 
 # The steps of a target are in order, also with -j; what can run side by side does so by itself.
@@ -110,7 +110,7 @@ test: setup ## Lint, then every test; with root also the lab, taken down at the 
 .PHONY: test-fast
 test-fast: setup ## Only what needs no lab: unit, rules, golden (under a minute)
 	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
-	@$(phase) 'tests: fast' pytest -n $(WORKERS) --dist worksteal -m 'not lab and not bench and not vm' $(fast_tests)
+	@$(phase) 'tests: fast' pytest -n $(WORKERS) --dist worksteal -m 'not lab and not bench and not vm and not checkers' $(fast_tests)
 
 # A lab that was up before is left up; one that this target booted is taken down, also after a failure.
 around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
@@ -121,7 +121,13 @@ around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
 
 .PHONY: test-lab
 test-lab: setup
-	$(call around_lab,$(again) lab-apply && $(again) lab-verify && $(again) lab-runtime)
+	$(call around_lab,$(again) lab-apply && $(again) test-checkers && $(again) lab-verify && $(again) lab-runtime)
+
+# Every rendered file of every gateway, judged by the daemons' own checkers, which come from the lab's mirror.
+.PHONY: test-checkers
+test-checkers: setup
+	@$(phase) 'checkers: unpack' tools/checkers build/checkers
+	@TOPOLOGY_CHECKERS=$(CURDIR)/build/checkers $(phase) 'checkers: every gateway' pytest -n $(WORKERS) tests/unit -m checkers
 
 .PHONY: lab-runtime
 lab-runtime: setup

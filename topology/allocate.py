@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from topology import prefix as px
 from topology.backbone import Backbone, backbone_of
@@ -164,9 +164,19 @@ class Plan:
     vpn_users: tuple[VpnUser, ...] = ()
     """Those not retired; an expired one is here and is left out where it is rendered."""
 
+    at: dict[str, tuple[Link, ...]] = field(init=False, repr=False, compare=False)
+    """Host -> the links that end there."""
+
+    def __post_init__(self) -> None:
+        found: dict[str, list[Link]] = {}
+        for link in self.links.values():
+            for end in link.ends:
+                found.setdefault(end.host, []).append(link)
+        object.__setattr__(self, "at", {host: tuple(links) for host, links in found.items()})
+
     def links_of(self, host: str) -> tuple[Link, ...]:
         """Return the links that end at a host, in order of their numbers."""
-        return tuple(link for link in self.links.values() if host in (link.ends[0].host, link.ends[1].host))
+        return self.at.get(host, ())
 
     def gateways(self, site: str) -> tuple[Host, ...]:
         """Return a site's gateways."""
@@ -394,16 +404,14 @@ def _links(district: District, gateways: dict[str, tuple[str, ...]], slots: dict
         )  # fmt: skip
         yield Link(entry.name, entry.kind, number, (ends[0], ends[1]), district.space.link(number), radio=entry)
     hub_site = {name: site for site, names in gateways.items() for name in names if name in slots}
-    first_slot: dict[str, int] = {}
-    for hub, site in hub_site.items():
-        first_slot[site] = min(slots[hub], first_slot.get(site, slots[hub]))
     for place in district.places.values():
+        first = gateways[place.slug][0]
         for hub, site in hub_site.items():
             if site == place.slug:
                 continue
-            if place.slug in first_slot and first_slot[place.slug] < first_slot[site]:
-                continue  # two hub sites: the tunnel it had before it became a hub stays
-            yield _tunnel(district, place, gateways[place.slug][0], hub, site, slots[hub])
+            if hub == gateways[site][0] and slots.get(first, slots[hub]) < slots[hub]:
+                continue  # the same two gateways have a tunnel already: `hub`'s site counts it by the lower slot
+            yield _tunnel(district, place, first, hub, site, slots[hub])
 
 
 def _tunnel(district: District, place: Place, gateway: str, hub: str, hub_site: str, slot: int) -> Link:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -35,6 +36,9 @@ daily work:
   topology diff INVENTORY                       what does my change do?
   topology render INVENTORY --out build/        the files of every host
 """
+
+
+_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,6 +95,12 @@ def parser() -> _Parser:
     document = add("document", "write the network documentation", "Write the documentation site and build it.")
     document.add_argument("--out", metavar="DIR", default="build/documentation", help="folder to write")
     document.add_argument("--no-build", action="store_true", help="Markdown only, no HTML")
+    keys = add(
+        "keys", "write public keys into keys.yml",
+        "Write public keys that boxes made into INVENTORY/keys.yml; NAME= removes one.",
+    )  # fmt: skip
+    keys.add_argument("keys", nargs="+", metavar="NAME=KEY", help="gateway (or VPN user) and its public key")
+    keys.add_argument("--section", choices=("wireguard", "vpn_users"), default="wireguard", help="whose keys")
     _add_lab(commands, common)
     schema = commands.add_parser("schema", help="write JSON Schemas for editors", parents=[common])
     schema.add_argument("--out", metavar="DIR", default="build/schemas", help="folder to write")
@@ -354,6 +364,37 @@ def _lab(options: argparse.Namespace) -> int:
     return lab_cli.run(options, lambda inventory: _plan(inventory, options)[0])
 
 
+def _keys(options: argparse.Namespace) -> int:
+    """Write public keys into keys.yml; what it holds already stays."""
+    from topology.keys import set_keys
+
+    options.quiet = True
+    plan = _plan(options.inventory, options)[0]
+    known = {h.name for h in plan.hosts.values() if h.kind == "gateway"}
+    if options.section == "vpn_users":
+        known = {u.name for u in plan.vpn_users}
+    given: dict[str, str | None] = {}
+    for entry in options.keys:
+        name, _, key = entry.partition("=")
+        if name not in known:
+            return _fail(f"`{name}` is not one of the {options.section} that may have a key")
+        if key and not _PUBLIC_KEY.fullmatch(key):
+            return _fail(f"`{name}`: `{key}` is not a WireGuard public key (`wg pubkey` prints one)")
+        given[name] = key or None
+    path = Path(options.inventory) / "keys.yml"
+    try:
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        after = set_keys(before, options.section, given)
+        if after != before:
+            new = path.with_suffix(".new")
+            new.write_text(after, encoding="utf-8")
+            new.replace(path)
+    except (OSError, ValueError) as error:
+        return _fail(str(error))
+    print(f"{path}: {'changed' if after != before else 'unchanged'}")
+    return FINE
+
+
 def _schema(options: argparse.Namespace) -> int:
     from topology.schema import json_schemas
 
@@ -375,5 +416,5 @@ def _completion(options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
-    "document": _document, "lab": _lab, "schema": _schema, "completion": _completion,
+    "document": _document, "lab": _lab, "keys": _keys, "schema": _schema, "completion": _completion,
 }  # fmt: skip

@@ -19,7 +19,9 @@ from pathlib import Path
 from topology.allocate import Plan, sliced
 from topology.finding import Finding, Where
 from topology.render import Files, render
-from topology.schema import RegistryFile
+from topology.schema import DesaLine, LinkLine, NumberLine, RegistryFile, UserLine
+
+_Line = NumberLine | DesaLine | LinkLine | UserLine
 
 
 class RevisionError(Exception):
@@ -148,21 +150,42 @@ def _hunks(a: str | None, b: str | None) -> str:
 def registry_losses(before: RegistryFile, after: RegistryFile, revision: str) -> list[Finding]:
     """Return a finding for every registry line that is gone or has another number or place.
 
-    A line may be renamed and may get `retired:`; its number stays taken for ever.
+    A line may be renamed and may get `retired:`; its number stays taken for ever. A village's place is
+    its kecamatan's number, so a kecamatan may be renamed too.
     """
     found = []
+    blocks, blocks_now = _blocks(before), _blocks(after)
     for section in ("skpd", "kecamatan", "dc", "desa", "links", "vpn_users"):
-        now = {_identity(line) for line in getattr(after, section)}
+        now = {identity for line in getattr(after, section) for identity in _identities(line, blocks_now)}
         for line in getattr(before, section):
-            if _identity(line) not in now:
+            if now.isdisjoint(_identities(line, blocks)):
                 name = getattr(line, "slug", None) or line.name
                 values = {"line": f"{section} {line.number} ({name})", "revision": revision}
                 found.append(Finding("RG008", Where("registry.yml", (section,), key=True), values))
     return found
 
 
-def _identity(line: object) -> tuple[object, ...]:
-    return (getattr(line, "kecamatan", None), getattr(line, "number", None))
+def _blocks(registry: RegistryFile) -> dict[tuple[str, bool], set[int]]:
+    """Return the numbers that (a kecamatan's name, whether a live line means it) may stand for.
+
+    A live village is in the live kecamatan; a retired one may be in a retired one of the same name.
+    """
+    found: dict[tuple[str, bool], set[int]] = {}
+    for line in registry.kecamatan:
+        found.setdefault((line.slug, False), set()).add(line.number)
+        if line.retired is None:
+            found.setdefault((line.slug, True), set()).add(line.number)
+    return found
+
+
+def _identities(line: _Line, blocks: Mapping[tuple[str, bool], set[int]]) -> set[tuple[object, int]]:
+    """Return what a line may be for ever: (number of its kecamatan, own number); mostly there is one."""
+    if not isinstance(line, DesaLine):
+        return {(None, line.number)}
+    places = blocks.get((line.kecamatan, line.retired is None))
+    if places is None:  # a retired village of a kecamatan that is nowhere has only that name
+        return {(line.kecamatan, line.number)}
+    return {(place, line.number) for place in places}
 
 
 def as_lines(difference: Difference) -> list[str]:

@@ -15,7 +15,7 @@ _DEVICE_GROUPS = {
     "gateway": "gateways", "switch": "switches", "radio": "radios", "hypervisor": "hypervisors", "guest": "guests",
     "server": "servers", "nas": "nas", "ups": "power", "cctv": "cameras", "door": "doors",
     "printer": "printers", "phone": "phones", "access-point": "access_points", "pc": "computers",
-    "internet": "internet",
+    "internet": "outside",
 }  # fmt: skip
 
 
@@ -33,7 +33,22 @@ def variables(plan: Plan, host: Host) -> dict[str, Any]:
         "topology_kind": place.kind,
         "topology_device": host.kind,
         "topology_platform": host.platform,
+        "topology_features": features(plan, host),
     } | _lab_access(plan, host)
+
+
+def features(plan: Plan, host: Host) -> list[str]:
+    """Return what a gateway needs packages for besides the ordinary: pair, nat64, userspace-wireguard."""
+    if host.kind != "gateway":
+        return []
+    found = []
+    if host.member is not None:
+        found.append("pair")
+    if plan.sites[host.site].place.data.migration == "ipv6-mostly":
+        found.append("nat64")
+    if plan.district.lab is not None:
+        found.append("userspace-wireguard")
+    return found
 
 
 def _reached_at(host: Host) -> str:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from topology import prefix as px
 from topology.allocate import Host, Interface, Link, Plan
@@ -277,22 +278,21 @@ def _admins(plan: Plan, host: Host, links: tuple[str, ...]) -> Iterator[Attachme
 
 
 def _rules(policy: PolicyFile, zones: dict[str, Zone], kind: str, v6: bool) -> Iterator[Rule]:
-    seen: set[str] = set()
+    seen: dict[str, set[int]] = {}
     for flow in policy.flows:
         if flow.at is not None and kind not in flow.at:
             continue
-        families = tuple(f for f, n in ((4, "ipv4"), (6, "ipv6")) if n in flow.families and (v6 or f == 4))
-        for source in flow.sources:
-            for target in flow.targets:
-                if source not in zones or target not in zones or not families:
-                    continue
-                if not _permitted(zones, source, target):
-                    continue
-                for service in flow.services:
-                    label = f"{source}-{target}-{service}"
-                    if label not in seen:
-                        seen.add(label)
-                        yield Rule(source, target, service, ports_of(policy, service), families, label, flow.why)
+        families = [f for f, n in ((4, "ipv4"), (6, "ipv6")) if n in flow.families and (v6 or f == 4)]
+        for source, target in product(flow.sources, flow.targets):
+            if source not in zones or target not in zones or not _permitted(zones, source, target):
+                continue
+            for service in flow.services:
+                label = f"{source}-{target}-{service}"
+                known = seen.setdefault(label, set())
+                new = tuple(f for f in families if f not in known)
+                known.update(new)
+                if new:
+                    yield Rule(source, target, service, ports_of(policy, service), new, label, flow.why)
 
 
 def _permitted(zones: dict[str, Zone], source: str, target: str) -> bool:

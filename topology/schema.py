@@ -378,6 +378,8 @@ class ServiceFile(Shape):
     """Stable name in the district's domain that clients use."""
     hosts: tuple[Slug, ...] = Field(min_length=1, strict=False)
     ports: tuple[ServicePort, ...] = Field(default=(), strict=False)
+    trust_anchors: tuple[Text, ...] = Field(default=(), strict=False)
+    """DS or DNSKEY records of the district's zones, for the resolvers (service dns)."""
     notes: tuple[Text, ...] = Field(default=(), strict=False)
 
 

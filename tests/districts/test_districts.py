@@ -64,6 +64,74 @@ def test_every_managed_host_is_rendered(sawah: Plan) -> None:
             assert "{{" not in text and "{%" not in text, (name, path)
 
 
+def _names(plan: Plan) -> set[str]:
+    """Return the names of a district's sites, hosts and links, its own and its domain's."""
+    facts = plan.district.facts
+    names = {facts.domain, facts.name.split()[-1].lower(), *plan.hosts, *plan.links, *plan.sites}
+    return names - {place.kind for place in plan.district.places.values()}
+
+
+def _foreign(text: str, own: Plan, other: Plan) -> set[str]:
+    """Return the other district's names and prefixes that a text of our own mentions."""
+    words = set(re.findall(r"[a-z0-9][a-z0-9.-]*[a-z0-9]", text.lower()))
+    found = words & (_names(other) - _names(own))
+    theirs = [ipaddress.ip_network(p) for site in other.sites.values() for p in site.prefixes]
+    ours = [ipaddress.ip_network(p) for site in own.sites.values() for p in site.prefixes]
+    theirs += [ipaddress.ip_network(p) for p in _heads(other)]
+    for literal in re.findall(r"(?<![\w.:])(?:\d+(?:\.\d+){3}|[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7})", text.lower()):
+        try:
+            address = ipaddress.ip_address(literal)
+        except ValueError:
+            continue
+        if any(address in net for net in theirs) and not any(address in net for net in ours):
+            found.add(literal)
+    return found
+
+
+def _heads(plan: Plan) -> list[str]:
+    prefixes = plan.district.facts.prefixes
+    return [p for p in (prefixes.ula, prefixes.gua) if p]
+
+
+@pytest.fixture(scope="module")
+def luwu() -> Plan:
+    return allocate(load.load(ROOT / "inventories" / "luwu")[0])
+
+
+def test_its_gateways_mention_nothing_of_the_first_district(sawah: Plan, luwu: Plan) -> None:
+    """Their pf.conf, rc.conf and all other files, whichever of them are rendered."""
+    from topology.render import render
+
+    rendered = dict(render(sawah))
+    gateways = [host for host in sawah.hosts.values() if host.kind == "gateway"]
+    assert {host.platform for host in gateways} == {"freebsd", "debian"}
+    for host in gateways:
+        files = rendered[host.name]
+        assert files
+        for path, text in files.items():
+            assert _foreign(text, sawah, luwu) == set(), (host.name, path)
+        if "etc/pf.conf" in files:  # not vacuous: it does filter, and it is this district's
+            assert re.search(r"^block\b", files["etc/pf.conf"], re.MULTILINE), host.name
+            v6 = sawah.sites[host.site].place.data.migration != "ipv4-only"
+            assert (sawah.district.facts.prefixes.ula.partition("::")[0] in files["etc/pf.conf"]) == v6, host.name
+
+
+def test_what_is_foreign_is_found(sawah: Plan, luwu: Plan) -> None:
+    ula = _heads(luwu)[0].partition("::")[0]
+    for text in (
+        "pass in on wg1 from 10.1.16.0/24 # of the office",
+        "pass from 10.78.0.5",
+        f"table <mgmt> const {{ {ula}:710::/64 }}",
+        f"pass in quick inet6 from {ula}:710::7 to any",
+        "# dinkes-gw",
+        "search luwu.example",
+        "links kantor-bupati--bajo",
+    ):
+        assert _foreign(text.replace("luwu.example", luwu.district.facts.domain), sawah, luwu), text
+    for text in ("pass from 10.0.0.0/8", "pass to 10.12.16.0/24", "pass from fe80::/10 to ff02::1", "10.254.2.88"):
+        assert _foreign(text, sawah, luwu) == set(), text
+
+
 @pytest.mark.parametrize(
     "shape",
     [

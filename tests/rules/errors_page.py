@@ -22,6 +22,9 @@ GROUPS = {
     "IP": ("Prefixes, host numbers and addresses", "Prefiks, nomor host dan alamat"),
     "RF": ("Names that lead somewhere", "Nama yang merujuk"),
     "BB": ("Links between sites", "Tautan antarlokasi"),
+    "UL": ("Providers' lines", "Saluran penyedia"),
+    "PO": ("Policy: zones, services and flows", "Kebijakan: zona, layanan dan aliran"),
+    "KY": ("Public keys", "Kunci publik"),
 }
 _HEAD = """\
 # Errors and warnings / Kesalahan dan peringatan

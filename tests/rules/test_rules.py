@@ -216,7 +216,7 @@ def _used_ids() -> set[str]:
     """Return the rule ids that stand in the library's code as text, the catalogue left out."""
     found: set[str] = set()
     for file in (ROOT / "topology").rglob("*.py"):
-        if file.name != "catalogue.py":
+        if file.name != "catalogue.py" and file.parent.name != "lint":  # rendered rulesets have rules of their own
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     found |= set(re.findall(r"^[A-Z]{2}\d{3}$", node.value))

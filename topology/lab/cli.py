@@ -17,13 +17,34 @@ FINE, ERRORS = 0, 1
 
 def run(options: argparse.Namespace, load_plan: Callable[[str], Plan]) -> int:
     """Carry out a verb on the lab of an inventory; returns the exit code."""
-    inventory = getattr(options, "lab_inventory", None) or options.inventory
     try:
+        inventory = getattr(options, "lab_inventory", None) or _named_first(options) or options.inventory
         spec = lab_spec(load_plan(inventory))
         return _VERBS[options.verb](options, spec)
     except (lab.LabError, ValueError) as error:
         print(f"topology: {error}", file=sys.stderr)
         return ERRORS
+
+
+def _named_first(options: argparse.Namespace) -> str | None:
+    """Take an inventory that stands before HOST or COMMAND out of the arguments and return it.
+
+    Neither of them can be the folder of an inventory, so `ssh INVENTORY HOST` and `ssh HOST` are told
+    apart by what is there. Raises LabError when nothing follows the inventory.
+    """
+    if options.verb not in ("ssh", "run"):
+        return None
+    words: list[str] = [*([options.host] if options.verb == "ssh" else []), *options.run]
+    if not words or not any(Path(words[0], name).is_file() for name in ("lab.yml", "district.yml")):
+        return None
+    inventory, *rest = words
+    if not rest:
+        wanted = "a host, `topology lab status` lists them" if options.verb == "ssh" else "a command"
+        raise lab.LabError(f"{inventory} is an inventory; name {wanted}, after it")
+    if options.verb == "ssh":
+        options.host, *rest = rest
+    options.run = rest
+    return inventory
 
 
 def _up(_: argparse.Namespace, spec: lab.LabSpec) -> int:
@@ -58,10 +79,7 @@ def _status(_: argparse.Namespace, spec: lab.LabSpec) -> int:
 
 
 def _ssh(options: argparse.Namespace, spec: lab.LabSpec) -> int:
-    host, command = options.host, list(options.run)
-    if Path(host).is_dir() and command:  # topology lab ssh INVENTORY HOST ...
-        host, command = command[0], command[1:]
-    return lab.ssh(spec.name, host, command)
+    return lab.ssh(spec.name, options.host, list(options.run))
 
 
 def _run(options: argparse.Namespace, spec: lab.LabSpec) -> int:

@@ -14,7 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from topology.allocate import Host, Plan
-from topology.render import debian, freebsd
+from topology.render import (
+    access,
+    advertise,
+    confirm,
+    debian,
+    freebsd,
+    frr,
+    kea,
+    nat64,
+    nftables,
+    pair,
+    syslog,
+    tc,
+    unbound,
+    wireguard,
+)  # fmt: skip
 from topology.render.common import Context, context_of
 
 MARK = ".topology"
@@ -24,14 +39,29 @@ Files = dict[str, str]
 """Path on the host (without the leading slash) -> text."""
 
 
+_ANY = {"freebsd": freebsd.files, "debian": debian.files}
+_GATEWAY: tuple[Callable[[Context, Host], Files], ...] = (
+    frr.files, kea.files, unbound.files, advertise.files, syslog.files, pair.files, nat64.files, confirm.files,
+)  # fmt: skip
+
+
 def render_host(plan: Plan, host: Host, context: Context | None = None) -> Files:
     """Return the files of one host; empty for appliances."""
     context = context or context_of(plan)
-    if host.platform == "freebsd":
-        return freebsd.files(context, host)
+    found: Files = {}
+    if not host.managed:
+        return found
+    found.update(_ANY[host.platform](context, host))
+    found.update(access.files(context, host))
+    if host.kind != "gateway":
+        return found
+    found.update(wireguard.files(context, host, context.today))
+    for part in _GATEWAY:
+        found.update(part(context, host))
     if host.platform == "debian":
-        return debian.files(context, host)
-    return {}
+        found.update(nftables.files(context, host))
+        found.update(tc.files(context, host))
+    return found
 
 
 def render(plan: Plan) -> Iterator[tuple[str, Files]]:

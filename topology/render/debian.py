@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from topology.allocate import Host, Interface
 from topology.render.common import Context, fill, lengths
-from topology.route import Route
 
 _LENGTHS = {"lan": (24, 64), "host": (24, 64), "loopback": (32, 128)}
 
@@ -29,19 +28,27 @@ def files(context: Context, host: Host) -> dict[str, str]:
             rtc=True,
         ),
     }
+    found["etc/systemd/journald.conf.d/10-topology.conf"] = fill("debian/journald.conf.j2", header=header)
     found.update(_networks(context, host, header))
     return found
 
 
+_ELSEWHERE = ("tunnel", "vpn")
+"""Interfaces that wg-quick makes, with their addresses."""
+
+
 def _networks(context: Context, host: Host, header: str) -> dict[str, str]:
     migration = context.plan.sites[host.site].place.data.migration
-    routes: dict[str, list[Route]] = {}
-    for route in context.routes(host):
-        routes.setdefault(route.interface or "lo", []).append(route)
-    router = context.router(host)
     found: dict[str, str] = {}
+    if host.kind == "gateway":
+        found["etc/systemd/networkd.conf.d/60-topology.conf"] = fill("debian/networkd.conf.j2", header=header)
+        found["etc/systemd/system/frr.service.d/60-topology.conf"] = fill(
+            "debian/frr.override.j2", header=header, tunnels=[i.name for i in host.of_kind("tunnel")]
+        )
     parents: dict[str, list[str]] = {}
     for interface in host.interfaces:
+        if interface.kind in _ELSEWHERE:
+            continue
         if interface.vlan is not None and "." in interface.name:
             parent = interface.name.rsplit(".", 1)[0]
             parents.setdefault(parent, []).append(interface.name)
@@ -52,10 +59,12 @@ def _networks(context: Context, host: Host, header: str) -> dict[str, str]:
             "debian/network.j2",
             header=header,
             interface=interface,
-            addresses=_addresses(interface, host, migration),
-            routes=[r for r in routes.get(interface.name, ()) if migration != "ipv4-only" or r.family == 4],
-            routers=_routers(interface, host, router, migration),
-            dhcp=interface.kind == "uplink" and not interface.addresses,
+            paired=host.member is not None,  # VRRP's addresses are keepalived's
+            addresses=_addresses(interface, migration),
+            routers=_routers(context, interface, host, migration),
+            routes=_internet_routes(context, host) if host.kind == "internet" else (),
+            via_hubs=host.kind == "gateway" and host.hub_slot is None,
+            dhcp=interface.kind == "uplink" and not interface.static,
         )
     for parent, names in parents.items():
         found[f"etc/systemd/network/10-{parent}.network"] = fill(
@@ -64,20 +73,30 @@ def _networks(context: Context, host: Host, header: str) -> dict[str, str]:
     return found
 
 
-def _addresses(interface: Interface, host: Host, migration: str) -> list[str]:
+def _addresses(interface: Interface, migration: str) -> list[str]:
     v4, v6 = _LENGTHS.get(interface.kind, (31, 127))
-    if interface.kind == "uplink":
-        return [interface.uplink.address] if interface.uplink and interface.uplink.address else []
-    shared = interface.shared if host.member == 2 else ()
-    found = lengths((*interface.addresses, *shared), v4, v6)
+    found = list(interface.static) if interface.kind == "uplink" else lengths(interface.addresses, v4, v6)
     return [a for a in found if ":" not in a] if migration == "ipv4-only" else found
 
 
-def _routers(interface: Interface, host: Host, router: tuple[str, ...], migration: str) -> list[str]:
-    if interface.kind == "uplink" and interface.uplink and interface.uplink.router:
-        return [interface.uplink.router]
-    first = next(host.of_kind("host"), None)
-    if first is None or interface.name != first.name:
+def _routers(context: Context, interface: Interface, host: Host, migration: str) -> list[str]:
+    if interface.kind == "uplink" and interface.uplink:
+        # IPv6 to the internet goes by way of the hubs: only they have a default route of their own
+        own = (interface.uplink.router, interface.uplink.router6 if host.hub_slot else None)
+        found = [r for r in own if r]
+    else:
+        first = next(host.of_kind("host"), None)
+        if first is None or interface.name != first.name:
+            return []
+        found = list(context.router(host)[:2])  # one per family: the ULA's router serves the GUA as well
+    return [r for r in found if ":" not in r] if migration == "ipv4-only" else found
+
+
+def _internet_routes(context: Context, host: Host) -> list[tuple[str, str]]:
+    """Return (prefix, router): the provider sends the district's own IPv6 prefix to the first hub."""
+    gua = context.plan.district.space.gua
+    hubs = sorted((h for h in context.plan.hosts.values() if h.hub_slot is not None), key=lambda h: h.hub_slot or 0)
+    if gua is None or not hubs:
         return []
-    chosen = router[:2]  # one per family: the ULA's router serves the GUA as well
-    return [r for r in chosen if ":" not in r] if migration == "ipv4-only" else list(chosen)
+    far = next(hubs[0].of_kind("uplink")).addresses
+    return [(str(gua), a) for a in far if ":" in a]

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from topology.district import Parts
 from topology.finding import Finding
-from topology.rules import addresses, backbone, lab, references, registry, sites
+from topology.rules import addresses, backbone, lab, policy, references, registry, sites, uplinks
 
 _ALL = (
     registry.numbers, registry.lines_and_sites, registry.villages, registry.links, registry.vpn_users,
     sites.names, sites.gateways, sites.networks, sites.ports, sites.counts, sites.subdomains,
-    addresses.district_prefixes, addresses.host_numbers, addresses.legacy, addresses.uplinks, addresses.literals,
+    addresses.district_prefixes, addresses.host_numbers, addresses.legacy, addresses.literals,
     addresses.macs,
     references.hubs, references.guests, references.services, references.applications, references.operator,
     backbone.ends, backbone.tree, backbone.losses,
-    lab.slice_exists,
+    uplinks.written, uplinks.usable, uplinks.unique, uplinks.documentation,
+    policy.names, policy.networks, policy.flows, policy.services, policy.published, policy.admins,
+    policy.hub_addresses, policy.keys,
+    lab.slice_exists, lab.internet,
 )  # fmt: skip
 
 

@@ -22,12 +22,6 @@ _MAC = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\Z")
 _DOCUMENTATION = tuple(ipaddress.IPv6Network(p) for p in ("2001:db8::/32", "3fff::/20"))
 _PRIVATE8 = ipaddress.IPv4Network("10.0.0.0/8")
 
-_EXAMPLE = {"address": "198.51.100.2/30", "router": "198.51.100.1"}
-_NOT_ADDRESS = {
-    "address": Both("it is no address with its length", "bukan alamat dengan panjang prefiksnya"),
-    "router": Both("it is no address", "bukan alamat"),
-}
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -72,7 +66,7 @@ def _judge(key: str, network: Network, where: Where) -> Iterator[Finding]:
     elif network.version != 6 or network.prefixlen != 48 or network.network_address.packed[0] & 0xE0 != 0x20:
         yield Finding("IP009", where, {"prefix": network})
     elif any(network.subnet_of(d) for d in _DOCUMENTATION):
-        yield Finding("IP010", where, {"prefix": network})
+        yield Finding("IP010", where, {"what": Both("the gua prefix", "prefiks gua"), "prefix": network})
 
 
 def allowed_numbers(kind: str) -> range:
@@ -222,24 +216,6 @@ def legacy(parts: Parts) -> Iterator[Finding]:
                     both = Both(f"{other} of `{owner}`", f"{other} milik `{owner}`")
                     yield Finding("IP006", at, values | {"other": both})
             routed.append((network, slug))
-
-
-def uplinks(parts: Parts) -> Iterator[Finding]:
-    """A provider's static address is an address with a length, its router an address."""
-    for _, site, where in parts.sites.values():
-        for index, uplink in enumerate(site.uplinks):
-            for key, read in (("address", ipaddress.ip_interface), ("router", ipaddress.ip_address)):
-                text = getattr(uplink, key)
-                if text is None:
-                    continue
-                try:
-                    read(text)
-                    if key == "address" and "/" not in text:
-                        raise ValueError
-                except ValueError:
-                    problem = _NOT_ADDRESS[key]
-                    values = {"prefix": text, "problem": problem, "example": _EXAMPLE[key]}
-                    yield Finding("IP001", where.at("uplinks", index, key), values)
 
 
 def literals(parts: Parts) -> Iterator[Finding]:

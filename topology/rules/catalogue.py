@@ -71,6 +71,10 @@ _ALL = (
          "`retired: <tanggal>` bila tidak dipakai lagi"),
     Rule("RG009", _E, "`{slug}` extends `{extends}`, which is not a kecamatan of its own in the registry; name one",
          "`{slug}` memperluas `{extends}` yang bukan kecamatan tersendiri di registri; sebut yang benar"),
+    Rule("RG010", _E, "`{slug}` is a second number of `{extends}` but has a file of its own in sites/kecamatan; move its "
+         "villages to the file of `{extends}` and remove this one, or remove `extends:`",
+         "`{slug}` adalah nomor kedua `{extends}` tetapi memiliki berkas sendiri di sites/kecamatan; pindahkan desanya ke "
+         "berkas `{extends}` lalu hapus berkas ini, atau hapus `extends:`"),
     # -- sites ---------------------------------------------------------------------------------
     Rule("ST001", _E, "`{slug}` says it is a {kind} but lies in {folder}; move the file or correct the kind",
          "`{slug}` menyatakan diri {kind} tetapi terletak di {folder}; pindahkan berkas atau perbaiki jenisnya"),
@@ -142,8 +146,8 @@ _ALL = (
          "prefiks ula harus /48 di dalam fd00::/8 dengan bit acak (RFC 4193), bukan {prefix}; coba {example}"),
     Rule("IP009", _E, "the gua prefix must be a global /48, not {prefix}; enter the prefix your provider gave you",
          "prefiks gua harus /48 global, bukan {prefix}; isi dengan prefiks dari penyedia Anda"),
-    Rule("IP010", _W, "the gua prefix {prefix} is the documentation prefix; enter the district's own when it has one",
-         "prefiks gua {prefix} adalah prefiks dokumentasi; ganti dengan milik kabupaten bila sudah ada"),
+    Rule("IP010", _W, "{what} {prefix} is from a documentation prefix; enter the district's own when it has one",
+         "{what} {prefix} berasal dari prefiks dokumentasi; ganti dengan milik kabupaten bila sudah ada"),
     Rule("IP011", _E, "MAC address {mac} belongs to `{first}` and `{second}`; correct one",
          "alamat MAC {mac} dipakai `{first}` dan `{second}`; perbaiki salah satunya"),
     Rule("IP012", _E, "`{host}` has {count} interfaces and those without a `name:` cannot be told apart; name them: "
@@ -173,6 +177,76 @@ _ALL = (
          "yang salah"),
     Rule("BB005", _E, "link `{link}` joins `{site}` to itself; correct one end",
          "tautan `{link}` menghubungkan `{site}` dengan dirinya sendiri; perbaiki salah satu ujung"),
+    # -- provider's lines ----------------------------------------------------------------------
+    Rule("UL001", _E, "`{first}` and `{second}` of one uplink are not in one prefix; write them as the provider gave them",
+         "`{first}` dan `{second}` pada satu uplink tidak berada dalam satu prefiks; tulis seperti yang diberikan "
+         "penyedia"),
+    Rule("UL002", _E, "`gateways:` of uplink `{uplink}` does not fit: {problem}; every member of a pair has one address",
+         "`gateways:` pada uplink `{uplink}` tidak cocok: {problem}; setiap anggota pasangan memiliki satu alamat"),
+    Rule("UL003", _E, "`{address}` cannot be used: {problem}; enter the address that the provider gave",
+         "`{address}` tidak dapat dipakai: {problem}; isi dengan alamat yang diberikan penyedia"),
+    Rule("UL004", _E, "both gateways of `{site}` would have the address `{address}`; remove `address6:`, router "
+         "advertisements give each its own",
+         "kedua gateway `{site}` akan memakai alamat `{address}`; hapus `address6:`, router advertisement memberi "
+         "masing-masing alamatnya sendiri"),
+    Rule("UL005", _E, "the uplink's prefix {prefix} overlaps the district's own {plan}; have the provider's device use "
+         "another one",
+         "prefiks uplink {prefix} bertumpang tindih dengan milik kabupaten {plan}; minta perangkat penyedia memakai yang "
+         "lain"),
+    Rule("UL006", _E, "uplink address `{address}` of `{host}` is outside the lab's internet {prefix}; choose an "
+         "`internet:` prefix that holds it",
+         "alamat uplink `{address}` milik `{host}` di luar internet lab {prefix}; pilih prefiks `internet:` yang "
+         "memuatnya"),
+    Rule("UL007", _E, "`{first}` and `{second}` would both be {address} in the lab's internet; give one another number",
+         "`{first}` dan `{second}` akan sama-sama {address} di internet lab; beri salah satunya nomor lain"),
+    # -- policy --------------------------------------------------------------------------------
+    Rule("PO001", _E, "there is no zone `{name}`{hint}; correct the name or add the zone",
+         "tidak ada zona `{name}`{hint}; perbaiki namanya atau tambahkan zonanya"),
+    Rule("PO002", _E, "there is no service `{name}`{hint}; correct the name or add the service",
+         "tidak ada layanan `{name}`{hint}; perbaiki namanya atau tambahkan layanannya"),
+    Rule("PO003", _E, "network `{network}` is in zones `{first}` and `{second}`; keep it in one",
+         "jaringan `{network}` ada di zona `{first}` dan `{second}`; sisakan di satu zona"),
+    Rule("PO004", _E, "network `{network}` is in no zone (sites that have it: {count}, the first is `{site}`), all its "
+         "traffic would be dropped; add it to one",
+         "jaringan `{network}` tidak ada di zona mana pun (lokasi yang memilikinya: {count}, yang pertama `{site}`), semua "
+         "lalu lintasnya akan dibuang; tambahkan ke salah satu zona"),
+    Rule("PO005", _E, "the flow from `{source}` to `{target}` is ignored: zone `{zone}` is isolated and opens only to the "
+         "internet and its gateway, and nothing to it; remove the flow, or `isolated: true`",
+         "aliran dari `{source}` ke `{target}` diabaikan: zona `{zone}` terisolasi, hanya membuka koneksi ke internet "
+         "dan gateway-nya, dan tertutup dari yang lain; hapus aliran ini, atau `isolated: true`"),
+    Rule("PO006", _W, "`{source}` to `{target}` with `{service}` is permitted already (\"{why}\"); remove it from one flow",
+         "`{source}` ke `{target}` dengan `{service}` sudah diizinkan (\"{why}\"); hapus dari salah satu aliran"),
+    Rule("PO007", _E, "{what} `{name}` is always there and cannot be stated; choose another name",
+         "{what} `{name}` selalu ada dan tidak dapat ditulis ulang; pilih nama lain"),
+    Rule("PO008", _E, "`{port}` is no port or range of ports; ports are 1 to 65535, the lower one first",
+         "`{port}` bukan port atau rentang port; port bernilai 1 sampai 65535, yang kecil di depan"),
+    Rule("PO009", _E, "`{host}` cannot be published: {problem}; correct the entry",
+         "`{host}` tidak dapat dipublikasikan: {problem}; perbaiki isian ini"),
+    Rule("PO010", _W, "no flow uses {what} `{name}`; remove it, or state what it is for",
+         "tidak ada aliran yang memakai {what} `{name}`; hapus, atau tulis aliran yang memakainya"),
+    Rule("PO011", _E, "administrators cannot come from `{name}`: there is no such {what}{hint}; correct the name",
+         "administrator tidak dapat datang dari `{name}`: {what} itu tidak ada{hint}; perbaiki namanya"),
+    Rule("PO012", _W, "nobody is an administrator, so no gateway lets anybody log in over the network; name a network or "
+         "VPN user in `admins:`",
+         "tidak ada administrator, sehingga tidak ada gateway yang dapat dimasuki lewat jaringan; sebut jaringan atau "
+         "pengguna VPN di `admins:`"),
+    Rule("PO013", _E, "`{service}` lets `{source}` log in to the gateways over SSH, which is for `admin` only; take it out "
+         "of this flow, or name the network in `admins:`",
+         "`{service}` mengizinkan `{source}` masuk ke gateway lewat SSH, padahal itu hanya untuk `admin`; keluarkan dari "
+         "aliran ini, atau sebut jaringannya di `admins:`"),
+    Rule("PO014", _W, "hub `{gateway}` has no static address on uplink `{uplink}`, nobody can build a tunnel to it; enter "
+         "the address from the provider (of a pair: `gateways:`)",
+         "hub `{gateway}` tidak memiliki alamat statis pada uplink `{uplink}`, tidak ada yang dapat membuat tunnel ke "
+         "sana; isi alamat dari penyedia (untuk pasangan: `gateways:`)"),
+    Rule("PO015", _W, "VPN user `{name}` is an administrator but ended on {since}; remove the name from `admins:`",
+         "pengguna VPN `{name}` adalah administrator tetapi sudah berakhir pada {since}; hapus namanya dari `admins:`"),
+    # -- keys ----------------------------------------------------------------------------------
+    Rule("KY001", _E, "there is no gateway `{name}`{hint} for this key; correct the name or remove the line",
+         "tidak ada gateway `{name}`{hint} untuk kunci ini; perbaiki namanya atau hapus baris ini"),
+    Rule("KY002", _E, "`{first}` and `{second}` have the same key; make a new one on one of them",
+         "`{first}` dan `{second}` memakai kunci yang sama; buat kunci baru pada salah satunya"),
+    Rule("KY003", _E, "there is no VPN user `{name}`{hint} for this key; register the user or remove the line",
+         "tidak ada pengguna VPN `{name}`{hint} untuk kunci ini; daftarkan penggunanya atau hapus baris ini"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Rule] = {rule.id: rule for rule in _ALL}

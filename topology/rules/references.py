@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from topology.district import Parts
 from topology.finding import Both, Finding, Where
 from topology.rules.sites import host_name, known_networks
+from topology.schema import AppsFile
 
 
 def missing(what: Both | str, name: str, known: Iterable[str], where: Where) -> Finding:
@@ -119,14 +120,27 @@ def applications(parts: Parts) -> Iterator[Finding]:
         nets = known_networks(parts, parts.sites[site][0], site)
         if nets and apps.network not in nets:
             yield missing(Both(f"network at `{site}`", f"jaringan di `{site}`"), apps.network, nets, where)
+    yield from _counts(apps)
+
+
+def _counts(apps: AppsFile) -> Iterator[Finding]:
+    """Each group has as many applications per year as planned.
+
+    An application with a wrong year is one too many in that year, which is said, and one too few in
+    its own, which is not said again. When a group misses more than it has too many, every year it has
+    too few in is said: any of them may be the one.
+    """
+    groups = {g.name for g in apps.groups}
     astray = {str(a.year) for a in apps.applications if a.group not in groups}
     counted = Counter((a.group, str(a.year)) for a in apps.applications)
     for index, group in enumerate(apps.groups):
         years = set(group.per_year) | {year for name, year in counted if name == group.name}
-        for year in sorted(years):
-            planned, count = group.per_year.get(year, 0), counted[group.name, year]
-            if planned > count and year in astray:
-                continue  # the application whose group has a finding may be the missing one
-            if planned != count:
+        more = {year: counted[group.name, year] - group.per_year.get(year, 0) for year in sorted(years)}
+        # an application whose group has a finding of its own may be the missing one
+        wrong = {year: n for year, n in more.items() if n > 0 or (n < 0 and year not in astray)}
+        explained = sum(wrong.values()) >= 0
+        for year, n in wrong.items():
+            if n > 0 or not explained:
+                planned, count = group.per_year.get(year, 0), counted[group.name, year]
                 values = {"group": group.name, "count": count, "year": year, "planned": planned}
                 yield Finding("RF002", Where("apps.yml", ("groups", index, "per_year", year)), values)

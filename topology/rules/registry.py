@@ -165,15 +165,17 @@ def _compare(
 
 
 def villages(parts: Parts) -> Iterator[Finding]:
-    """Villages of unknown kecamatan, second numbers that extend nothing, too many villages."""
+    """Villages of unknown kecamatan, second numbers that extend nothing or are described, too many villages."""
     registry = parts.registry
     if registry is None:
         return
     live = {line.slug: line for line in registry.kecamatan if line.retired is None}
     for index, line in enumerate(registry.kecamatan):
         base = live.get(line.extends) if line.extends else None
-        if line.extends and (base is None or base.extends):
-            values: dict[str, object] = {"slug": line.slug, "extends": line.extends}
+        values: dict[str, object] = {"slug": line.slug, "extends": line.extends}
+        if line.extends and line.retired is None and parts.sites.get(line.slug, ("",))[0] == "kecamatan":
+            yield Finding("RG010", Where(FILE, ("kecamatan", index, "extends")), values)
+        elif line.extends and (base is None or base.extends):
             yield Finding("RG009", Where(FILE, ("kecamatan", index, "extends")), values)
     for section in ("skpd", "dc"):
         for index, line in enumerate(getattr(registry, section)):
