@@ -92,6 +92,17 @@ def parser() -> _Parser:
     )  # fmt: skip
     impact.add_argument("what", metavar="LINK|SITE", help="name of a link or site")
     impact.add_argument("--json", action="store_true", help="as JSON")
+    flows = add(
+        "flows", "what may pass between two zones, and why",
+        "Show what the policy lets pass at a gateway, or follow one connection through every\n"
+        "gateway. A place is ZONE (at --site) or SITE.ZONE.",
+    )  # fmt: skip
+    flows.usage = "topology flows INVENTORY [FROM [TO]] [--site SLUG] [--service NAME] [--family 4|6]"
+    flows.add_argument("source", nargs="?", metavar="FROM", help="zone, or SITE.ZONE")
+    flows.add_argument("target", nargs="?", metavar="TO", help="zone, or SITE.ZONE")
+    flows.add_argument("--site", metavar="SLUG", help="whose gateway (default: the first)")
+    flows.add_argument("--service", metavar="NAME", help="follow one service or port (web, 443/tcp, ping)")
+    flows.add_argument("--family", type=int, choices=(4, 6), help="4 or 6 (default: both)")
     document = add("document", "write the network documentation", "Write the documentation site and build it.")
     document.add_argument("--out", metavar="DIR", default="build/documentation", help="folder to write")
     document.add_argument("--no-build", action="store_true", help="Markdown only, no HTML")
@@ -314,6 +325,13 @@ def _impact(options: argparse.Namespace) -> int:
     return FINE
 
 
+def _flows(options: argparse.Namespace) -> int:
+    from topology import flows
+
+    options.quiet = True
+    return flows.run(_plan(options.inventory, options)[0], options)
+
+
 def _document(options: argparse.Namespace) -> int:
     from topology import document, report
     from topology.progress import Progress
@@ -416,5 +434,5 @@ def _completion(options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
-    "document": _document, "lab": _lab, "keys": _keys, "schema": _schema, "completion": _completion,
+    "document": _document, "lab": _lab, "keys": _keys, "flows": _flows, "schema": _schema, "completion": _completion,
 }  # fmt: skip

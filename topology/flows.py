@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from topology import policy
 from topology.allocate import Host, Plan
@@ -338,24 +337,6 @@ def as_text(found: Verdict) -> Iterator[str]:
     yield ("passes" if found.passes else "stopped") + (f": {' > '.join(found.path)}" if found.path else "")
     for step in found.why:
         yield f"    {step.gateway}: {step.label or 'STOPPED'} ({step.why})"
-
-
-def add_parser(sub: Any) -> None:
-    """Add `flows` to the command line: `sub` is what argparse's add_subparsers returned."""
-    parser = sub.add_parser(
-        "flows",
-        help="what may pass between two zones, and why",
-        description="Show what the policy lets pass at a gateway, or follow one connection through every gateway.",
-        usage="topology flows INVENTORY [FROM [TO]] [--site SLUG] [--service NAME] [--family 4|6]",
-        epilog="A place is ZONE (at --site) or SITE.ZONE. Example: topology flows inventories/luwu belopa.staff "
-        "dc.app --service web",
-    )
-    parser.add_argument("inventory", metavar="INVENTORY", help="folder of the inventory")
-    parser.add_argument("source", nargs="?", metavar="FROM", help="zone, or SITE.ZONE")
-    parser.add_argument("target", nargs="?", metavar="TO", help="zone, or SITE.ZONE")
-    parser.add_argument("--site", metavar="SLUG", help="whose gateway (default: the first)")
-    parser.add_argument("--service", metavar="NAME", help="follow one service or port (web, 443/tcp, ping)")
-    parser.add_argument("--family", type=int, choices=FAMILIES, help="4 or 6 (default: both)")
 
 
 def run(plan: Plan, options: argparse.Namespace) -> int:

@@ -194,8 +194,9 @@ def box(plan: Plan, host: Host) -> Box:
     uplinks, lans = tuple(host.of_kind("uplink")), tuple(host.of_kind("lan"))
     zones = {zone.name: zone for zone in _zones(plan, host, links, uplinks, lans)}
     kind, hub = site.place.kind, host.hub_slot is not None
+    rules = _remembered(policy, zones, kind, v6)
     return Box(
-        host=host, zones=zones, rules=tuple(_rules(policy, zones, kind, v6)), uplinks=uplinks, lans=lans, links=links,
+        host=host, zones=zones, rules=rules, uplinks=uplinks, lans=lans, links=links,
         peers=tuple(_peers(plan, host)), mate=_mate(plan, host), listens=tuple(_listens(plan, host)),
         published=tuple(_published(plan, host, zones, uplinks)), aggregates=plan.district.space.aggregates,
         own=site.prefixes, management=_management(plan), hub=hub, v6=v6,
@@ -275,6 +276,20 @@ def _admins(plan: Plan, host: Host, links: tuple[str, ...]) -> Iterator[Attachme
     remote = tuple(p for p in admin_prefixes(plan) if p not in local)
     if links and remote:
         yield Attachment(links, remote)
+
+
+_seen: dict[object, tuple[PolicyFile, tuple[Rule, ...]]] = {}
+"""Rules by policy, kind of site, family and zones: the same for most gateways of a district."""
+
+
+def _remembered(policy: PolicyFile, zones: dict[str, Zone], kind: str, v6: bool) -> tuple[Rule, ...]:
+    key = (id(policy), kind, v6, tuple((z.name, z.isolated) for z in zones.values()))
+    known = _seen.get(key)
+    if known is None or known[0] is not policy:
+        if len(_seen) > 200:
+            _seen.clear()
+        known = _seen[key] = (policy, tuple(_rules(policy, zones, kind, v6)))
+    return known[1]
 
 
 def _rules(policy: PolicyFile, zones: dict[str, Zone], kind: str, v6: bool) -> Iterator[Rule]:

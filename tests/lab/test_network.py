@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.where import INVENTORY
 from topology import lab
 from topology.allocate import Plan, allocate, sliced
 from topology.load import load
 
 pytestmark = pytest.mark.lab
-INVENTORY = Path(__file__).parents[2] / "inventories" / "lab"
 
 
 @pytest.fixture(scope="module")

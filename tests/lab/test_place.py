@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from tests.lab.where import INVENTORY
 from topology import lab
 from topology.inventory import plan_of
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
-INVENTORY = ROOT / "inventories" / "lab"
 HOST = "belopa-client"
 NAME = plan_of(INVENTORY).district.lab.name  # type: ignore[union-attr]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from topology import flows, policy
 from topology.allocate import Plan, allocate
+from topology.cli import parser
 from topology.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -171,6 +171,4 @@ def ask(plan: Plan, source: str, target: str, service: str, family: int) -> flow
 
 
 def command(plan: Plan, *words: str) -> int:
-    top = argparse.ArgumentParser()
-    flows.add_parser(top.add_subparsers())
-    return flows.run(plan, top.parse_args(["flows", "inventories/luwu", *words]))
+    return flows.run(plan, parser().parse_args(["flows", "inventories/luwu", *words]))

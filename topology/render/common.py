@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from topology.allocate import Host, Plan
 
@@ -75,7 +75,12 @@ def context_of(plan: Plan, today: datetime.date | None = None) -> Context:
 
 def fill(template: str, **values: object) -> str:
     """Render a template of topology/templates."""
-    return environment().get_template(template).render(**values)
+    return _template(template).render(**values)
+
+
+@cache
+def _template(name: str) -> Template:
+    return environment().get_template(name)
 
 
 def lengths(addresses: tuple[str, ...], v4: int = 24, v6: int = 64) -> list[str]:

@@ -109,7 +109,7 @@ def interfaces_json(host: Host) -> str:
     """Return the list of a gateway's interfaces with their groups and addresses (with lengths)."""
     rows = [{"name": i.name, "groups": groups(i), "addresses": _with_lengths(i, host, True)} for i in host.interfaces]
     trunks = [{"name": parent, "groups": ["trunk"], "addresses": []} for parent in _trunks(host)]
-    return json.dumps([*rows, *trunks], indent=1) + "\n"
+    return "[\n" + ",\n".join(json.dumps(row) for row in [*rows, *trunks]) + "\n]\n"
 
 
 def groups(interface: Interface) -> list[str]:
