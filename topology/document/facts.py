@@ -20,6 +20,7 @@ def page(book: Book, present: frozenset[str]) -> Page:
         "vlans.md": t("daftar VLAN", "VLAN list"),
         "applications.md": t("aplikasi", "applications"),
         "services.md": t("layanan", "services"),
+        "policy.md": t("kebijakan", "policy"),
         "assets.md": t("daftar aset", "asset register"),
         "registry.md": t("daftar nomor", "numbers registry"),
         "index.md": t("halaman depan", "first page"),
@@ -147,5 +148,5 @@ def _facts(book: Book) -> list[tuple[str, str, tuple[str, ...]]]:
                 ("services.md",),
             )
         )
-    found.append((t("Zona dan aliran yang diizinkan", "Zones and permitted flows"), "policy.yml", ()))
+    found.append((t("Zona dan arus yang diizinkan", "Zones and permitted flows"), "policy.yml", ("policy.md",)))
     return found

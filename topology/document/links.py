@@ -27,9 +27,10 @@ def page(book: Book) -> Page:
         blocks += [
             "## " + t("Tunnel VPN", "VPN tunnels"),
             t(
-                "Setiap gateway menjaga satu tunnel ke setiap hub. Nomor tunnel mengikuti nomor lokasi dan slot hub.",
-                "Every gateway keeps one tunnel to every hub. A tunnel's number follows from its site's "
-                "number and the hub's slot.",
+                "Setiap lokasi, dari gateway pertamanya, menjaga satu tunnel ke setiap hub. "
+                "Nomor tunnel mengikuti nomor lokasi dan slot hub.",
+                "Every site, from its first gateway, keeps one tunnel to every hub. A tunnel's number "
+                "follows from its site's number and the hub's slot.",
             ),
             _table(book, tunnels),
         ]

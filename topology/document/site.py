@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from topology import prefix as px
 from topology.allocate import Host, Interface, Link, SitePlan
+from topology.bandwidth import UNKNOWN, shares
 from topology.document import markup as m
 from topology.document.assets import asset_table
 from topology.document.book import PHYSICAL, Book, Here, Page
@@ -20,6 +21,7 @@ from topology.document.language import (
     SITE_KINDS,
     Language,
 )
+from topology.routing import autonomous_system
 
 MINUTES_PER_YEAR = 365.25 * 24 * 60
 
@@ -90,6 +92,16 @@ def _facts(book: Book, here: Here, site: SitePlan) -> str:
     rows.append((t("Koordinat", "Coordinates"), where))
     rows.append((t("Internet publik", "Public internet access"), t.yes(data.public_access)))
     rows.append(("Uplink" if t.code == "id" else "Uplinks", _uplinks(book, site)))
+    rows.append((t("Nomor AS", "AS number"), str(autonomous_system(place))))
+    share = shares(book.plan).get(place.slug, UNKNOWN)
+    if share.guaranteed_up is not None and share.ceiling_up is not None:
+        for name, up, down in (
+            (t("Pita terjamin", "Guaranteed bandwidth"), share.guaranteed_up, share.guaranteed_down),
+            (t("Pita maksimum", "Most bandwidth"), share.ceiling_up, share.ceiling_down),
+        ):
+            rows.append(
+                (name, f"{t.number(up, 1)} / {t.number(down or 0.0, 1)} Mbit/s {t('(naik / turun)', '(up / down)')}")
+            )
     return m.facts(rows, (t("Hal", "What"), t("Isi", "Value")))
 
 

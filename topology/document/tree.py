@@ -15,6 +15,7 @@ from topology.document import (
     facts,
     home,
     links,
+    policy,
     registry,
     services,
     site,
@@ -77,6 +78,7 @@ def pages(book: Book) -> list[Page]:
         vlans.page(book),
         applications.page(book),
         services.page(book),
+        policy.page(book),
         assets.page(book),
         registry.page(book),
     ]
@@ -116,6 +118,10 @@ def _purposes(t: Language) -> dict[str, str]:
             "applications by group and year, with the addresses of their virtual machines",
         ),
         "services.md": t("layanan bersama: host, port, nama tetap", "shared services: hosts, ports, stable names"),
+        "policy.md": t(
+            "zona, layanan, dan siapa boleh membuka sambungan ke mana",
+            "zones, services, and who may open connections to whom",
+        ),
         "assets.md": t("model, nomor seri, garansi, penanggung jawab", "model, serial number, warranty, custodian"),
         "registry.md": t(
             "nomor permanen yang sudah diberikan, yang pensiun, dan yang bebas berikutnya",
