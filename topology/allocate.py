@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from topology import prefix as px
 from topology.backbone import Backbone, backbone_of
+from topology.cutover import Legacy, served
 from topology.district import District, Place
 from topology.schema import Asset, GatewayEntry, HostEntry, LabInternet, Profile, RadioEntry, Uplink
 
@@ -57,6 +58,8 @@ class Interface:
     mac: str | None = None
     vlan: int | None = None
     uplink: Uplink | None = None
+    legacy: tuple[Legacy, ...] = ()
+    """Of a gateway's LAN: what it serves of the site's prefixes from before the plan."""
     static: tuple[str, ...] = ()
     """Of an uplink: this gateway's own static addresses with their lengths; empty: the provider's DHCP."""
 
@@ -290,6 +293,7 @@ def _gateway(
                 shared=space.host(s, t, 1) if entry.member else (),
                 number=member,
                 vlan=network.vlan if profile.vlans else None,
+                legacy=served(place.data, network.name),
             )
         )
     interfaces += ends.get(name, ())

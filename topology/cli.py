@@ -1,4 +1,4 @@
-"""The command line: `topology check|plan|diff|render|next|impact|document|lab ...`.
+"""The command line: `topology check|plan|diff|render|next|impact|document|keys|vpn|lab ...`.
 
 Exit codes: 0 fine, 1 errors found, 2 bad usage or unreadable input, 3 differences found.
 """
@@ -112,6 +112,14 @@ def parser() -> _Parser:
     )  # fmt: skip
     keys.add_argument("keys", nargs="+", metavar="NAME=KEY", help="gateway (or VPN user) and its public key")
     keys.add_argument("--section", choices=("wireguard", "vpn_users"), default="wireguard", help="whose keys")
+    vpn = add(
+        "vpn", "print a VPN user's own configuration",
+        "Print the WireGuard configuration of a VPN user, one per hub; the user pastes in the private key\n"
+        "(`wg genkey`) and has one hub's tunnel up at a time. A new user: `topology next INVENTORY vpn-user`,\n"
+        "then `topology keys INVENTORY --section vpn_users NAME=KEY`, then playbooks/site.yml on the hubs.",
+    )  # fmt: skip
+    vpn.add_argument("user", metavar="USER", help="name in registry.yml")
+    vpn.add_argument("--hub", metavar="GATEWAY", help="only this hub's, as a file for wg-quick")
     _add_lab(commands, common)
     schema = commands.add_parser("schema", help="write JSON Schemas for editors", parents=[common])
     schema.add_argument("--out", metavar="DIR", default="build/schemas", help="folder to write")
@@ -413,6 +421,26 @@ def _keys(options: argparse.Namespace) -> int:
     return FINE
 
 
+def _vpn(options: argparse.Namespace) -> int:
+    import datetime
+
+    from topology.allocate import sliced
+    from topology.render.wireguard import vpn_client
+
+    options.quiet = True
+    plan = sliced(_plan(options.inventory, options)[0])
+    user = next((u for u in plan.vpn_users if u.name == options.user), None)
+    if user is None:
+        return _fail(f"there is no VPN user `{options.user}` in registry.yml")
+    if user.expires is not None and user.expires < datetime.date.today():
+        return _fail(f"`{user.name}` expired on {user.expires}; no hub lets this user in")
+    found = vpn_client(plan, user)
+    if options.hub and options.hub not in found:
+        return _fail(f"`{options.hub}` is no hub; hubs are {', '.join(found)}")
+    print("\n".join(text for hub, text in found.items() if options.hub in (None, hub)), end="")
+    return FINE
+
+
 def _schema(options: argparse.Namespace) -> int:
     from topology.schema import json_schemas
 
@@ -434,5 +462,6 @@ def _completion(options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
-    "document": _document, "lab": _lab, "keys": _keys, "flows": _flows, "schema": _schema, "completion": _completion,
+    "document": _document, "lab": _lab, "keys": _keys, "vpn": _vpn, "flows": _flows, "schema": _schema,
+    "completion": _completion,
 }  # fmt: skip

@@ -62,9 +62,9 @@ def verdict(
     policy.yml (passes when every port of it does) or one port. ValueError for a zone, site,
     service or family that there is not.
     """
-    ports = _ports(plan, service)
     if family not in FAMILIES:
         raise ValueError(f"family {family}: 4 or 6")
+    ports = _ports(plan, service, family)
     for zone, site in ((source, source_site), (target, target_site)):
         _check(plan, zone, site)
     if source == policy.INTERNET:
@@ -145,11 +145,13 @@ def _gateway(plan: Plan, site: str) -> str:
     return found[0].name
 
 
-def _ports(plan: Plan, service: Port | str) -> tuple[Port, ...]:
+def _ports(plan: Plan, service: Port | str, family: int) -> tuple[Port, ...]:
     if isinstance(service, Port):
         return (service,)
     try:
-        return policy.ports_of(plan.district.policy, service)
+        every = policy.ports_of(plan.district.policy, service)
+        # nobody asks for DHCP of the other family
+        return tuple(p for p in every if not _other_dhcp(p, family)) or every
     except KeyError:
         pass
     try:
@@ -258,9 +260,14 @@ def _leaves(box: Box, family: int) -> bool:
     return any(family in a.families for a in zone.attachments)
 
 
+def _other_dhcp(port: Port, family: int) -> bool:
+    """Say whether a port is DHCP's of the other family."""
+    return port.protocol == "udp" and (port.low, family) in ((67, 6), (547, 4))
+
+
 def _covers(rule: Rule, port: Port, family: int) -> bool:
-    if rule.target == policy.GATEWAY and port.protocol == "udp" and (port.low, family) in ((67, 6), (547, 4)):
-        return any(p == port for p in rule.ports)  # DHCP of the other family: nothing to ask for
+    if rule.target == policy.GATEWAY and _other_dhcp(port, family):
+        return False
     return not rule.ports or any(
         p.protocol == port.protocol and p.low <= port.low and port.high <= p.high for p in rule.ports
     )

@@ -27,14 +27,31 @@ def plan_of(inventory: str | Path) -> Plan:
 def variables(plan: Plan, host: Host) -> dict[str, Any]:
     """Return a host's own variables: how to reach it and what it is."""
     place = plan.sites[host.site].place
-    return {
-        "ansible_host": _reached_at(host),
-        "topology_site": host.site,
-        "topology_kind": place.kind,
-        "topology_device": host.kind,
-        "topology_platform": host.platform,
-        "topology_features": features(plan, host),
-    } | _lab_access(plan, host)
+    return (
+        {
+            "ansible_host": _reached_at(host),
+            "topology_site": host.site,
+            "topology_kind": place.kind,
+            "topology_device": host.kind,
+            "topology_platform": host.platform,
+            "topology_features": features(plan, host),
+        }
+        | _gateway(plan, host)
+        | _lab_access(plan, host)
+    )
+
+
+def _gateway(plan: Plan, host: Host) -> dict[str, Any]:
+    if host.kind != "gateway":
+        return {}
+    far = [link.far_end(host.name).host for link in plan.links_of(host.name) if link.kind == "tunnel"]
+    return {"topology_reach": reach(plan, host), "topology_tunnels": sorted(set(far))}
+
+
+def reach(plan: Plan, host: Host) -> list[str]:
+    """Return the hubs' loopbacks that prove a gateway's new rules: those at other sites, which it needs tunnels for."""
+    hubs = sorted((h for h in plan.hosts.values() if h.hub_slot is not None), key=lambda h: h.hub_slot or 0)
+    return [next(h.of_kind("loopback")).addresses[0] for h in hubs if h.site != host.site]
 
 
 def features(plan: Plan, host: Host) -> list[str]:
@@ -76,6 +93,7 @@ def _lab_access(plan: Plan, host: Host) -> dict[str, Any]:
         "ansible_ssh_private_key_file": str(names.private_key),
         "ansible_ssh_transfer_method": "piped",
         "ansible_user": LAB_USER,
+        "topology_known_hosts": str(names.known_hosts),
     }
 
 

@@ -209,7 +209,9 @@ def _zones(
     site, space = plan.sites[host.site], plan.district.space
     for name, entry in plan.district.policy.zones.items():
         attached = tuple(
-            Attachment((i.name,), site.network(i.network).prefixes) for i in lans if i.network in entry.networks
+            Attachment((i.name,), (*site.network(i.network).prefixes, *(p.prefix for p in i.legacy)))
+            for i in lans
+            if i.network in entry.networks
         )
         if attached:
             yield Zone(name, "local", attached, entry.isolated, entry.limit_mbps)

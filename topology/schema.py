@@ -7,9 +7,10 @@ to be compared is a rule (topology.rules). `json_schemas()` gives editors the sa
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 """Lower-case words joined by single hyphens: the name of a file, a host, a link."""
@@ -25,6 +26,9 @@ Real = Annotated[float, BeforeValidator(lambda v: float(v) if type(v) is int els
 
 Kind = Literal["skpd", "hub", "kecamatan", "desa", "dc", "drc"]
 Migration = Literal["ipv4-only", "dual-stack", "ipv6-mostly"]
+Cutover = Literal["legacy", "both", "plan"]
+"""How far a site's staff LAN is from its legacy prefix to the plan: DHCP hands out legacy addresses; the plan's,
+while legacy ones still work; the plan's only."""
 DeviceKind = Literal[
     "switch", "radio", "hypervisor", "guest", "server", "nas", "ups", "cctv", "door", "printer", "phone", "access-point",
     "pc",
@@ -247,7 +251,20 @@ class LegacyPrefix(Shape):
 
     prefix: Text
     routed: bool = False
+    router: Text | None = None
+    """Its router's address, which the gateway takes over during the cutover; by default the first of the prefix."""
     note: Text | None = None
+
+    @model_validator(mode="after")
+    def _router_is_inside(self) -> LegacyPrefix:
+        if self.router is not None:
+            try:
+                inside = ipaddress.ip_address(self.router) in ipaddress.ip_network(self.prefix)
+            except ValueError:
+                inside = False
+            if not inside:
+                raise ValueError(f"the router {self.router} is no address in {self.prefix}")
+        return self
 
 
 class Site(Shape):
@@ -262,12 +279,24 @@ class Site(Shape):
     migration: Migration = "dual-stack"
     public_access: bool = False
     legacy_prefixes: tuple[LegacyPrefix, ...] = Field(default=(), strict=False)
+    cutover: Cutover = "plan"
     uplinks: tuple[Uplink, ...] = Field(default=(), strict=False)
     gateways: tuple[GatewayEntry, ...] = Field(min_length=1, max_length=2, strict=False)
     networks: dict[NetworkName, NetworkEntry] | None = None
     """None: the district's default networks of this kind of site."""
     hosts: tuple[HostEntry, ...] = Field(default=(), strict=False)
     notes: tuple[Text, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _cutover_is_possible(self) -> Site:
+        """A cutover needs an IPv4 prefix to come from, and one gateway that takes the old router's address."""
+        if self.cutover == "plan":
+            return self
+        if not any(":" not in p.prefix for p in self.legacy_prefixes):
+            raise ValueError("a cutover needs an IPv4 prefix in legacy_prefixes")
+        if len(self.gateways) > 1:
+            raise ValueError("a cutover needs one gateway: a pair cannot take over the old router's address")
+        return self
 
 
 class OfficeFile(Site):

@@ -159,6 +159,24 @@ def test_a_hub_that_does_not_answer_keeps_it_armed(box: Box) -> None:
 
 
 @needs_root
+def test_a_hub_counts_when_it_was_reached_before(box: Box) -> None:
+    box.confirmed(22)
+    lonely = box.load(23)
+    assert box.run("confirm", lonely).returncode == 0
+    near, far = "127.0.0.9", "198.51.100.1"
+    done = box.run("load", "--reach", far)
+    assert done.returncode == 0 and box.run("confirm", done.stdout.strip()).returncode == 0, "it never answered"
+    box.rules.write_text(ruleset(24).replace('iif "lo" accept', f"ip daddr {near} drop"))
+    done = box.run("load", "--reach", far, "--reach", near, seconds=5)
+    confirmed = box.sh("dash", str(box.program), "confirm", done.stdout.strip(), TOPOLOGY_REACH_SECONDS="2")
+    assert confirmed.returncode == 1 and f"none of {near} answers" in confirmed.stderr
+    assert box.run("status", "--wait").stdout == "restored not confirmed within 5 s\n"
+    assert port_of(box.in_force()) == "23"
+    assert box.run("load", "--reach", "x;y").returncode == 2
+    assert not list(box.state.glob("*/reach"))
+
+
+@needs_root
 def test_bad_rules_change_nothing(box: Box) -> None:
     box.confirmed(22)
     before = box.in_force()

@@ -103,6 +103,13 @@ def test_a_service_passes_only_when_every_port_of_it_does(plan: Plan) -> None:
     assert not ask(plan, "belopa.staff", "belopa.server", "mail", 4).passes
 
 
+def test_nobody_gets_dhcp_of_the_other_family(plan: Plan) -> None:
+    for family, own, other in ((4, "67/udp", "547/udp"), (6, "547/udp", "67/udp")):
+        for service, passes in (("dhcp", True), (own, True), (other, False)):
+            found = flows.verdict(plan, "guest", "belopa", "gateway", "belopa", service, family)
+            assert found.passes == passes, (service, family)
+
+
 def test_ipv6_stops_at_a_site_that_has_none(plan: Plan) -> None:
     site = plan.sites["kantor-bupati"]
     data = site.place.data.model_copy(update={"migration": "ipv4-only"})

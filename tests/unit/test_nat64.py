@@ -23,9 +23,8 @@ def test_only_ipv6_mostly_on_debian_has_it() -> None:
     assert nat64.files(bsd, bsd.plan.hosts["dinkes-gw"]) == {}
     assert set(nat64.files(_mostly("luwu", "dinkes"), _mostly("luwu", "dinkes").plan.hosts["dinkes-gw"])) == {
         "etc/tayga.conf",
-        "etc/default/tayga",
-        "etc/systemd/network/20-nat64.netdev",
         "etc/systemd/network/20-nat64.network",
+        "etc/systemd/system/tayga.service",
     }
 
 
@@ -77,7 +76,7 @@ def test_tayga_takes_it(tmp_path: Path) -> None:
     found = _mostly("luwu", "dinkes")
     text = nat64.files(found, found.plan.hosts["dinkes-gw"])["etc/tayga.conf"]
     good, broken = tmp_path / "good.conf", tmp_path / "broken.conf"
-    good.write_text(text.replace("/var/spool/tayga", str(tmp_path)))
+    good.write_text(text.replace("/var/lib/tayga", str(tmp_path)))
     broken.write_text(text.replace("dynamic-pool", "dynamic-pol"))
     results = checker.run_each(["--mktun", "-c", "{}"], [good, broken], [])
     assert [r.code == 0 for r in results] == [True, False], results

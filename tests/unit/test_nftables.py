@@ -546,7 +546,7 @@ def test_what_is_published_is_reached_from_the_internet_and_nothing_else(lab: Pl
     entry = next(p for p in policy.box(lab, hub.host).published if p.port == policy.Port("tcp", 53, 53))
     hub.run("dmz", f"ip address add {entry.address4}/24 dev eth0")
     hub.run("dmz", f"ip address add {entry.address6}/64 dev eth0 nodad")
-    hub.run("net", f"ip -6 route add {lab.district.space.aggregates[2]} via {hub.uplink.addresses[1]}")
+    hub.run("net", f"ip -6 route replace {lab.district.space.aggregates[2]} via {hub.uplink.addresses[1]}")
     before = hub.counters()
     outer = hub.uplink.addresses[0]
     inner6 = str(entry.address6)
@@ -558,8 +558,8 @@ def test_what_is_published_is_reached_from_the_internet_and_nothing_else(lab: Pl
 @needs_kernel
 def test_a_hub_lets_an_offices_ipv6_out_and_not_its_ipv4(lab: Plan, hub: Wires) -> None:
     office = lab.sites["belopa"].network("staff").prefixes
-    source4, source6 = office[0].replace("0/24", "99"), office[1].replace("/64", "99")
-    hub.run("net", f"ip -6 route add {lab.district.space.aggregates[1]} via {hub.uplink.addresses[1]}")
+    source4, local, source6 = office[0].replace("0/24", "99"), *(p.replace("/64", "99") for p in office[1:3])
+    hub.run("net", f"ip -6 route replace {lab.district.space.aggregates[2]} via {hub.uplink.addresses[1]}")
     for source, target, length in ((source4, hub.router, 32), (source6, hub.router6, 128)):
         hub.run("far", f"ip address add {source}/{length} dev lo {NODAD[6 if ':' in source else 4]}")
         hub.run("far", f"ip route add {target} via {hub.link.addresses[int(':' in source)]} src {source}")
@@ -568,6 +568,10 @@ def test_a_hub_lets_an_offices_ipv6_out_and_not_its_ipv4(lab: Plan, hub: Wires) 
     after = hub.counters()
     assert after["intranet-internet-any"] > before["intranet-internet-any"]
     assert after["drop-forward"] > before["drop-forward"]
+    # there is no translation of IPv6: a local address does not leave
+    hub.run("far", f"ip address add {local}/128 dev lo nodad")
+    hub.send("far", ("udp", local, hub.router6, 20000, 443))
+    assert hub.counters()["drop-leak"] == after["drop-leak"] + 1
 
 
 @needs_kernel

@@ -13,7 +13,7 @@ from tests import checkers
 from tests.gateways import changed, context, gateways
 from topology.allocate import Host
 from topology.policy import SYNC_PORT
-from topology.render import pair
+from topology.render import debian, pair
 
 
 @pytest.fixture
@@ -97,6 +97,18 @@ def fake(tmp_path: Path) -> Iterator[dict[str, str]]:
     yield {"PATH": f"{tmp_path}:/usr/bin:/bin", "CALLS": f"{tmp_path}/calls"}
 
 
+def test_no_filter_by_protocol_names_that_a_small_system_lacks(members: tuple[Host, Host]) -> None:
+    for member in members:
+        assert "Protocol Accept" not in pair.files(context("lab"), member)["etc/conntrackd/conntrackd.conf"]
+
+
+def test_members_bind_addresses_that_come_later() -> None:
+    for host in gateways("lab"):
+        text = debian.files(context("lab"), host)["etc/sysctl.d/60-topology.conf"]
+        for family in ("ipv4", "ipv6"):
+            assert (f"net.{family}.ip_nonlocal_bind = 1" in text) == (host.member is not None), host.name
+
+
 @pytest.mark.parametrize(
     ("state", "calls"),
     [("primary", ["-f", "-R", "-B"]), ("backup", ["-n"]), ("fault", [])],
@@ -152,3 +164,11 @@ def test_conntrackd_takes_it(members: tuple[Host, Host], tmp_path: Path) -> None
     results = checker.run_each(["-C", "{}", "-s"], [*files, broken], _interfaces(members[0]))
     assert ["can't connect" in r.output for r in results] == [True, True, False]
     assert ["parsing config file" in r.output or "WARNING" in r.output for r in results] == [False, False, True]
+
+
+def test_routing_does_not_wait_for_what_waits_for_the_network() -> None:
+    """frr.service is before network.target, tunnels are after network-online.target: a cycle loses tunnels at boot."""
+    for host in gateways("lab"):
+        text = debian.files(context("lab"), host)["etc/systemd/system/frr.service.d/60-topology.conf"]
+        waits = [word for line in text.splitlines() if line.startswith("After=") for word in line[6:].split()]
+        assert not [w for w in waits if w.startswith("wg-quick@") or w in ("network.target", "network-online.target")]

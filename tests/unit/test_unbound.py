@@ -41,10 +41,15 @@ def _gateway(name: str) -> Host:
 
 
 @pytest.mark.parametrize("inventory", ["luwu", "lab", "sawah"])
-def test_only_the_sites_own_networks_may_ask(inventory: str) -> None:
+def test_only_the_sites_own_networks_and_a_hubs_users_may_ask(inventory: str) -> None:
     for host in gateways(inventory):
         text = _text(context(inventory), host)
         own = [ipaddress.ip_network(p) for p in context(inventory).plan.sites[host.site].prefixes]
+        if host.hub_slot is not None and inventory != "sawah":  # whose policy has no VPN users
+            users = context(inventory).plan.district.space.vpn_users(host.hub_slot)
+            own += [ipaddress.ip_network(p) for p in users]
+            assert set(users) <= {row.split()[0] for row in _values(text, "access-control")}
+            assert set(next(host.of_kind("vpn")).addresses) <= set(_values(text, "interface"))
         allowed = [ipaddress.ip_network(row.split()[0]) for row in _values(text, "access-control")]
         assert allowed
         assert all(any(a.version == o.version and a.subnet_of(o) for o in own) for a in allowed)  # type: ignore[arg-type]

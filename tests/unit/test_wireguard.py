@@ -136,12 +136,16 @@ def test_a_peer_without_a_key_is_named_and_left_out() -> None:
     assert "[Peer]" not in text and "# No peer: the key of dc-a is not in keys.yml." in text
 
 
-def test_an_ipv4_only_site_has_no_ipv6_at_either_end(made: Plan) -> None:
-    for link in tunnels(made):
-        if link.ends[0].site == "dinas-02":
-            for end in link.ends:
-                text = file_of(made, end.host, end.interface)
-                assert "::" not in text and "AllowedIPs = 0.0.0.0/0\n" in text
+def test_a_sites_migration_restarts_no_tunnel(made: Plan) -> None:
+    """The files of both ends stay: what an ipv4-only site may not say, its filter drops."""
+    site = made.sites["dinas-02"]
+    place = replace(site.place, data=site.place.data.model_copy(update={"migration": "dual-stack"}))
+    moved = replace(made, sites=made.sites | {"dinas-02": replace(site, place=place)})
+    found = [link for link in tunnels(made) if link.ends[0].site == "dinas-02"]
+    assert found and site.place.data.migration == "ipv4-only"
+    for link in found:
+        for end in link.ends:
+            assert file_of(made, end.host, end.interface) == file_of(moved, end.host, end.interface)
 
 
 def test_users_are_served_until_their_last_day(made: Plan) -> None:

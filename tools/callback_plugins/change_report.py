@@ -28,7 +28,7 @@ class CallbackModule(CallbackBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.changed: list[dict[str, str]] = []
+        self.changed: list[dict[str, Any]] = []
 
     def v2_runner_on_ok(self, result: Any) -> None:
         # Ansible 2.19 renamed the private attributes; both spellings are read.
@@ -37,9 +37,14 @@ class CallbackModule(CallbackBase):
             return
         host = getattr(result, "host", None) or result._host
         task = getattr(result, "task", None) or result._task
-        self.changed.append(
-            {"host": host.get_name(), "task": task.get_name().strip(), "where": str(task.get_path() or "")}
-        )
+        self.changed.append({
+            "host": host.get_name(),
+            "task": task.get_name().strip(),
+            "where": str(task.get_path() or ""),
+            # what the `place` module says of itself
+            "units": list(data.get("units") or ()),
+            "files": list(data.get("files") or ()),
+        })  # fmt: skip
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         report = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from topology.lab import commands
 from topology.lab.files import write_atomically
-from topology.lab.names import LAB_USER, LabNames
+from topology.lab.names import LAB_USER, NETNS_ROOT, LabNames
 from topology.lab.spec import LabSpec
 
 
@@ -38,6 +38,15 @@ def make_keys(spec: LabSpec) -> tuple[KeyPair, dict[str, KeyPair]]:
     return own, by_host
 
 
+def make_host_key(spec: LabSpec, host: str) -> KeyPair:
+    """Return a new key for one host; no client knows it yet."""
+    path = LabNames(spec.name).state / f".{host}.key"
+    pair = _make(path, host)
+    path.unlink()
+    path.with_name(f"{path.name}.pub").unlink()
+    return pair
+
+
 def _make(path: Path, comment: str) -> KeyPair:
     public = path.with_name(f"{path.name}.pub")
     for old in (path, public):
@@ -57,7 +66,8 @@ def _known(spec: LabSpec, keys: dict[str, KeyPair]) -> Sequence[str]:
 
 def _client_configuration(spec: LabSpec) -> str:
     names = LabNames(spec.name)
-    blocks = [f"# Hosts of the lab {spec.name}, reachable only from the namespace {names.controller_netns}.\n"]
+    blocks = [f"# Hosts of the lab {spec.name}: `ssh -F` this file as root. No packet leaves the lab's namespaces.\n"]
+    inside = f"nsenter --net={NETNS_ROOT / names.controller_netns}"
     for host in spec.hosts:
         address = spec.management_address(host)
         blocks.append(f"Host {host.name} {address}\n    HostName {address}\n")
@@ -74,6 +84,8 @@ def _client_configuration(spec: LabSpec) -> str:
         "    PreferredAuthentications publickey\n"
         # The quickest key exchange first; a login would take twice as long otherwise.
         "    KexAlgorithms ^curve25519-sha256\n"
+        # The way into the lab's network; a namespace that is gone is an error, not a packet to somewhere else.
+        f"    ProxyCommand {inside} bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & exec cat >&3' 2>/dev/null\n"
         "    ConnectTimeout 5\n"
         "    ServerAliveInterval 5\n"
         "    ServerAliveCountMax 3\n"

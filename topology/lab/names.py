@@ -105,7 +105,7 @@ class LabNames:
 
     def owns_netns(self, netns: str) -> bool:
         """Say whether a namespace of that name belongs to this lab."""
-        return re.fullmatch(rf"{self.lab}-(ctl|wires|[hn]-.+)", netns) is not None
+        return re.fullmatch(rf"{self.lab}-(ctl|wires|[hnp]-.+)", netns) is not None
 
 
 def lower_path_is_plain(path: Path) -> bool:

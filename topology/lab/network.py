@@ -93,6 +93,13 @@ def heal_wire(spec: LabSpec, wire: str) -> None:
     _batch(LabNames(spec.name).wires_netns, lines, f"healing the wire {wire}")
 
 
+def unplug(names: LabNames, host: str) -> None:
+    """Take down all that is in a host's namespace: without processes it would still forward and answer ARP."""
+    netns = names.host_netns(host)
+    known = commands.tool(["ip", "-netns", netns, "-json", "link", "show"], what=f"looking at {netns}")
+    _batch(netns, [f"link set dev {link['ifname']} down" for link in json.loads(known)], f"unplugging {host}")
+
+
 def wire_status(spec: LabSpec) -> tuple[WireStatus, ...]:
     """Return the state of every wire, read from the kernel."""
     netns = LabNames(spec.name).wires_netns

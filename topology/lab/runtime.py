@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from topology.lab import access, cleanup, hosts, locks, machine, network, state
 from topology.lab.errors import LabError, as_lab_errors
 from topology.lab.hosts import Disk, HostStatus
 from topology.lab.image import check_filesystems, ensure_image, image_directory
-from topology.lab.keys import make_keys
+from topology.lab.keys import make_host_key, make_keys
 from topology.lab.mirror import ensure_mirror, mirror_directory
 from topology.lab.names import LabNames, check_spec
 from topology.lab.network import WireStatus
@@ -219,7 +220,9 @@ def kill_host(name: str, host: str) -> None:
     """Cut a host's power."""
     known = _known(name)
     with locks.lab_lock(LabNames(name), f"topology lab kill {host}"):
-        hosts.kill(LabNames(name), _host(known.spec, host).name)
+        # first the cables: nothing may be heard of processes that die, not even that their connections end
+        network.unplug(LabNames(name), _host(known.spec, host).name)
+        hosts.kill(LabNames(name), host)
         (LabNames(name).host_state(host) / "ended").write_text("137\n", encoding="ascii")
 
 
@@ -233,6 +236,28 @@ def start_host(name: str, host: str, *, progress: Progress = no_progress) -> Non
         hosts.kill(LabNames(name), host)
         hosts.start(known.spec, found, known.disk, fresh_network=True)
         _wait(known.spec, [found], progress, 1)
+
+
+def replace_host(name: str, host: str, *, progress: Progress = no_progress) -> str:
+    """Put a bare machine in a dead host's place: an empty disk, a host key of its own; return that public key.
+
+    The lab's known_hosts still has the old key, so nobody takes the new machine for the old one before
+    somebody has said so.
+    """
+    known = _known(name)
+    found = _host(known.spec, host)
+    names = LabNames(name)
+    with locks.lab_lock(names, f"topology lab replace {host}"):
+        if hosts.host_status(known.spec, found).state == "running":
+            raise LabError(f"host {host} of lab {name} runs; kill_host first")
+        hosts.kill(names, host)
+        key = make_host_key(known.spec, host)
+        shutil.rmtree(names.host_data(host))
+        login = names.private_key.with_name(f"{names.private_key.name}.pub").read_text(encoding="ascii")
+        hosts.prepare_disk(known.spec, found, known.disk, key, login)
+        hosts.start(known.spec, found, known.disk, fresh_network=True)
+        _wait(known.spec, [found], progress, 1)
+    return key.public.strip()
 
 
 def reboot_host(name: str, host: str) -> None:

@@ -68,6 +68,13 @@ class Context:
         return f"{host.short}.{host.site}.{self.plan.district.facts.domain}"
 
 
+def time_clients(context: Context, host: Host) -> tuple[str, ...]:
+    """Return the prefixes that a gateway tells the time; nobody asks other hosts."""
+    if host.kind != "gateway":
+        return ()
+    return (*context.plan.district.space.aggregates, *(p.prefix for lan in host.of_kind("lan") for p in lan.legacy))
+
+
 def context_of(plan: Plan, today: datetime.date | None = None) -> Context:
     """Return the context of a plan; `today` is the date by which things expire (default: now)."""
     return Context(plan, today or datetime.date.today())

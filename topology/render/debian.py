@@ -6,7 +6,7 @@ The same for guests and for gateways on Linux (the lab and spare boxes).
 from __future__ import annotations
 
 from topology.allocate import Host, Interface
-from topology.render.common import Context, fill, lengths
+from topology.render.common import Context, fill, lengths, time_clients
 
 _LENGTHS = {"lan": (24, 64), "host": (24, 64), "loopback": (32, 128)}
 
@@ -17,12 +17,14 @@ def files(context: Context, host: Host) -> dict[str, str]:
     found = {
         "etc/hostname": f"{host.name}\n",
         "etc/hosts": fill("debian/hosts.j2", header=header, host=host, fqdn=context.fqdn(host)),
-        "etc/sysctl.d/60-topology.conf": fill("debian/sysctl.j2", header=header, gateway=host.kind == "gateway"),
+        "etc/sysctl.d/60-topology.conf": fill(
+            "debian/sysctl.j2", header=header, gateway=host.kind == "gateway", pair=host.member is not None
+        ),
         "etc/chrony/chrony.conf": fill(
             "chrony.conf.j2",
             header=header,
             servers=context.time_servers(host),
-            allow=context.plan.district.space.aggregates if host.kind == "gateway" else (),
+            allow=time_clients(context, host),
             orphan=host.hub_slot is not None,
             drift="/var/lib/chrony/chrony.drift",
             rtc=True,
@@ -42,9 +44,7 @@ def _networks(context: Context, host: Host, header: str) -> dict[str, str]:
     found: dict[str, str] = {}
     if host.kind == "gateway":
         found["etc/systemd/networkd.conf.d/60-topology.conf"] = fill("debian/networkd.conf.j2", header=header)
-        found["etc/systemd/system/frr.service.d/60-topology.conf"] = fill(
-            "debian/frr.override.j2", header=header, tunnels=[i.name for i in host.of_kind("tunnel")]
-        )
+        found["etc/systemd/system/frr.service.d/60-topology.conf"] = fill("debian/frr.override.j2", header=header)
     parents: dict[str, list[str]] = {}
     for interface in host.interfaces:
         if interface.kind in _ELSEWHERE:
@@ -75,7 +75,11 @@ def _networks(context: Context, host: Host, header: str) -> dict[str, str]:
 
 def _addresses(interface: Interface, migration: str) -> list[str]:
     v4, v6 = _LENGTHS.get(interface.kind, (31, 127))
-    found = list(interface.static) if interface.kind == "uplink" else lengths(interface.addresses, v4, v6)
+    if interface.kind == "uplink":
+        # whatever the migration: networkd would take IPv4 off for a moment, and NAT forget its sessions
+        return list(interface.static)
+    found = lengths(interface.addresses, v4, v6)
+    found += [legacy.address for legacy in interface.legacy]
     return [a for a in found if ":" not in a] if migration == "ipv4-only" else found
 
 

@@ -17,7 +17,7 @@ from topology.policy import Box
 from topology.policy import box as box_of
 from topology.render import dnctl, pf
 from topology.render.advertise import advertised
-from topology.render.common import Context, fill, lengths
+from topology.render.common import Context, fill, lengths, time_clients
 
 _LENGTHS = {"lan": (24, 64), "host": (24, 64), "loopback": (32, 128), "vpn": (24, 64)}
 _ELSEWHERE = ("tunnel", "vpn")
@@ -44,7 +44,7 @@ def files(context: Context, host: Host) -> dict[str, str]:
             "chrony.conf.j2",
             header=header,
             servers=context.time_servers(host),
-            allow=context.plan.district.space.aggregates if gateway else (),
+            allow=time_clients(context, host),
             orphan=host.hub_slot is not None,
             drift="/var/db/chrony/drift",
             rtc=False,
@@ -127,7 +127,8 @@ def _with_lengths(interface: Interface, host: Host, v6: bool) -> list[str]:
     if interface.kind == "uplink":
         return [a for a in interface.static if v6 or ":" not in a]
     long4, long6 = _LENGTHS.get(interface.kind, (31, 127))
-    return [a for a in lengths(interface.addresses, long4, long6) if v6 or ":" not in a]
+    found = [*lengths(interface.addresses, long4, long6), *(legacy.address for legacy in interface.legacy)]
+    return [a for a in found if v6 or ":" not in a]
 
 
 def _trunks(host: Host) -> dict[str, list[int]]:

@@ -100,9 +100,13 @@ def _dhcp4(context: Context, host: Host, served: list[Lan]) -> str:
     for lan in served:
         head = lan.network.prefixes[0].rpartition(".")[0]
         router = lan.router[0]
+        subnet, low, high = lan.network.prefixes[0], f"{head}.{first}", f"{head}.{last}"
+        old = next((legacy for legacy in lan.interface.legacy if legacy.pool), None)
+        if old is not None and old.pool is not None:  # before the cutover
+            subnet, router, (low, high) = old.prefix, old.router, old.pool
         rows = [
             f'{{"hw-address": "{mac}", "hostname": "{name}", "ip-address": "{head}.{number}"}}'
-            for mac, name, number in reserved.get(lan.network.name, ())
+            for mac, name, number in (reserved.get(lan.network.name, ()) if old is None else ())
         ]
         options = [
             ("routers", router),
@@ -114,8 +118,8 @@ def _dhcp4(context: Context, host: Host, served: list[Lan]) -> str:
         if v6_only:
             options.append(("v6-only-preferred", str(V6ONLY_WAIT)))
         subnets.append(f"""    {{
-      "id": {lan.network.vlan}, "subnet": "{lan.network.prefixes[0]}", "interface": "{lan.name}",
-      "pools": [{{"pool": "{head}.{first} - {head}.{last}"}}],
+      "id": {lan.network.vlan}, "subnet": "{subnet}", "interface": "{lan.name}",
+      "pools": [{{"pool": "{low} - {high}"}}],
       "valid-lifetime": {LEASE_ISOLATED if lan.network.name in short else LEASE},
 {_options(options)}{_reservations(rows)}
     }}""")

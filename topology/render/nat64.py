@@ -61,14 +61,29 @@ def files(context: Context, host: Host) -> dict[str, str]:
 ipv4-addr {own}
 prefix {found}
 dynamic-pool {space}
-data-dir /var/spool/tayga
+data-dir /var/lib/tayga
 """,
-        # the device and its routes are systemd-networkd's, address translation is the filter's
-        "etc/default/tayga": f"""{head}CONFIGURE_IFACE="no"
-CONFIGURE_NAT44="no"
-DAEMON_OPTS=""
+        # in place of the package's init script, which cannot tell a tayga that died from one that runs; the
+        # device comes and goes with it, its routes are systemd-networkd's, address translation is the filter's
+        "etc/systemd/system/tayga.service": f"""{head}[Unit]
+Description=NAT64 of this site
+After=systemd-networkd.service
+
+[Service]
+StateDirectory=tayga
+ExecStartPre=/usr/sbin/tayga --mktun
+ExecStart=/usr/sbin/tayga --nodetach
+ExecStopPost=/usr/sbin/tayga --rmtun
+Restart=on-failure
+RestartSec=1
+CapabilityBoundingSet=CAP_NET_ADMIN
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+
+[Install]
+WantedBy=multi-user.target
 """,
-        f"etc/systemd/network/20-{DEVICE}.netdev": f"{head}[NetDev]\nName={DEVICE}\nKind=tun\n",
         f"etc/systemd/network/20-{DEVICE}.network": f"""{head}[Match]
 Name={DEVICE}
 

@@ -81,6 +81,7 @@ def ruleset(context: Context, box: Box, header: str) -> str:
         nat64_pool=here.pool,
         nat64_device=nat64.DEVICE,
         nat64_district=here.mapped(box.aggregates),
+        cutover=sorted({name for name, _ in here.legacy}),
         transit=_stateless_transit(box),
         tunnels=_names(n for n in box.links if n.startswith("wg")),
         mss=TUNNEL_MSS,
@@ -141,12 +142,18 @@ class _Here:
         site, slot = context.plan.sites[box.host.site], box.host.hub_slot
         self.dhcp = frozenset(i.name for i in box.lans if site.network(i.network or "").dhcp)
         """LAN interfaces with a DHCP server."""
+        self.legacy = [(lan.name, p.prefix) for lan in box.lans for p in lan.legacy]
+        """(interface, prefix) from before the plan, during a cutover."""
+        before = tuple(p for _, p in self.legacy)
         self.prefixes = {n.name: n.prefixes for n in site.networks}
-        self.lans = tuple(p for n in site.networks for p in n.prefixes)
+        for lan in box.lans:
+            if lan.legacy:
+                self.prefixes[lan.network or ""] += tuple(p.prefix for p in lan.legacy)
+        self.lans = (*(p for n in site.networks for p in n.prefixes), *before)
         self.users = () if slot is None else context.plan.district.space.vpn_users(slot)
         """Prefixes of a hub's VPN users."""
         # not the site's whole prefix: a kecamatan's villages are inside it and come over the links
-        self.own = (*(p for n in site.networks for p in n.reserved), *self.users)
+        self.own = (*(p for n in site.networks for p in n.reserved), *self.users, *before)
         self.nat64 = nat64.prefix(context, box.host) if box.v6 else None
         self.pool = nat64.pool(context) if self.nat64 else ""
         self.loopback4 = next(box.host.of_kind("loopback")).addresses[0]
@@ -384,7 +391,7 @@ def _special(
     serving = _names(n for a in zone.attachments for n in a.interfaces if n in dhcp)
     if serving and zone.kind == "local":
         if _DHCP4 in ports and 4 in families:
-            yield f"iifname {serving} udp sport 68 udp dport 67 {counted}"
+            yield f"iifname {serving} meta nfproto ipv4 udp sport 68 udp dport 67 {counted}"
         if _DHCP6 in ports and 6 in families:
             yield f"iifname {serving} ip6 saddr fe80::/10 udp sport 546 udp dport 547 {counted}"
 
@@ -557,6 +564,10 @@ def _translations(box: Box, here: _Here) -> Iterator[str]:
         # a pair answers to its shared address, so a connection outlives a takeover
         way = f"snat ip to {shared[0]}" if shared else "masquerade"
         yield f'oifname "{uplink.name}" ip saddr {_list(near)} ip daddr != @district4 {way}'
+    if here.legacy and box.links:
+        # nobody else in the district knows the prefix
+        old = _list(p for _, p in here.legacy)
+        yield f"oifname @links ip saddr {old} snat ip to {here.loopback4}"
     if here.pool:
         inside = _names((*box.links, *(i.name for i in box.lans)))
         yield f"oifname {inside} ip saddr {here.pool} snat ip to {here.loopback4}"

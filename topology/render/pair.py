@@ -57,8 +57,9 @@ primary)
     ;;
 backup)
     say "this gateway is backup"
-    # ask the primary for everything it has
+    # ask the primary for everything it has; at boot the way to it may not be there yet, so ask again
     run -n
+    (sleep 2; run -n; sleep 8; run -n) >/dev/null 2>&1 &
     ;;
 fault)
     say "this gateway cannot take part"
@@ -215,7 +216,11 @@ vrrp_instance {found.name} {{
 
 
 def _conntrackd(host: Host, mate: Mate) -> str:
-    """Return conntrackd.conf(5); connections of the gateway itself are its own affair."""
+    """Return conntrackd.conf(5); connections of the gateway itself are its own affair.
+
+    No filter by protocol: conntrackd looks its names up in /etc/protocols (netbase), and on a box
+    without that file the filter is empty and nothing at all is sent to the mate.
+    """
     own = dict.fromkeys(("127.0.0.1", "::1"))
     for interface in host.interfaces:
         own.update(dict.fromkeys((*interface.addresses, *interface.shared)))
@@ -250,12 +255,6 @@ General {{
     NetlinkBufferSizeMaxGrowth 8388608
     NetlinkEventsReliable on
     Filter From Userspace {{
-        Protocol Accept {{
-            TCP
-            UDP
-            ICMP
-            IPv6-ICMP
-        }}
         Address Ignore {{
 {ignored}        }}
     }}

@@ -94,6 +94,7 @@ class _Gateway:
         self.ula = str(context.plan.district.space.ula)
         self.own = self._families(p for lan in box.lans for p in context.plan.sites[box.host.site]
                                   .network(lan.network or "").prefixes)  # fmt: skip
+        self.legacy = [(lan.name, p.prefix) for lan in box.lans for p in lan.legacy]
         self.district = self._families(box.aggregates)
         for index, uplink in enumerate(box.uplinks):
             self.macros["ext_if" if index == 0 else f"ext{index + 1}_if"] = uplink.name
@@ -126,7 +127,7 @@ class _Gateway:
             *self._pair(), *self._spoofed(), *self._icmp_errors(), *self._leak(), *self._hub_tunnels(),
             '\n# ---- rules of this place, loaded by hand: pfctl -a site/NAME -f FILE\nanchor "site/*"',
             *self._shaping(shaping), *self._routing(),
-            *self._published(),
+            *self._cutover(), *self._published(),
         ]  # fmt: skip
         text = "\n".join(body)
         return f"{self._definitions(_names(text) | names)}{text}\n{flows}"
@@ -199,6 +200,12 @@ class _Gateway:
             yield f"no nat on {ext} inet from any to <district>"
             yield f"no nat on {ext} inet from ({ext}) to any"
             yield f"nat on {ext} inet from <district> to any -> {shared or f'({ext}:0)'}"
+            if self.legacy:
+                yield f"nat on {ext} inet from {self._before_the_plan()} to any -> {shared or f'({ext}:0)'}"
+        if self.legacy and self.macros["links"]:
+            yield "# nobody else in the district knows what the addresses here were before the plan"
+            loopback = next(self.box.host.of_kind("loopback")).addresses[0]
+            yield f"nat on $links inet from {self._before_the_plan()} to <district> -> {loopback}"
         seen: set[tuple[str, str, tuple[int, ...]]] = set()
         for entry in self.box.published:
             uplink = next(u for u in self.box.uplinks if u.name == entry.uplink)
@@ -298,6 +305,23 @@ class _Gateway:
         yield f'pass in quick on $sync_if proto pfsync from {far} to {own} no state label "pfsync"'
         yield f'pass out quick on $sync_if proto pfsync from {own} to {far} no state label "pfsync"'
 
+    def _before_the_plan(self) -> str:
+        """Return the table of the site's prefixes from before the plan."""
+        return self._table("legacy_net", (p for _, p in self.legacy))
+
+    def _cutover(self) -> Iterator[str]:
+        """Yield what keeps old and new addresses of one wire beside each other."""
+        for name in dict.fromkeys(n for n, _ in self.legacy):
+            yield f"\n# ---- cutover: {name} has addresses from before the plan and the plan's"
+            self.macros["cutover_if"] = name
+            own = self._table("cutover_net", [
+                *(p for n, p in self.legacy if n == name),
+                *(p for lan in self.box.lans if lan.name == name for p in self._families(
+                    self.context.plan.sites[self.box.host.site].network(lan.network or "").prefixes) if ":" not in p),
+            ])  # fmt: skip
+            for way in ("in", "out"):
+                yield f'pass {way} quick on $cutover_if inet from {own} to {own} keep state label "cutover"'
+
     def _mates(self) -> tuple[str, str]:
         assert self.mate is not None
         own = self._table("mate_own", self._families(self.mate.own))
@@ -314,7 +338,7 @@ class _Gateway:
             yield f'block in log quick on {self.lans} from urpf-failed to any label "urpf"'
         if self.macros["links"]:
             yield "# paths over links may differ by direction: no urpf there, but nobody else has our addresses"
-            self._table("own_net", self.own)
+            self._table("own_net", [*self.own, *(p for _, p in self.legacy)])
             if self.own:
                 yield 'block in log quick on $links from <own_net> to any label "spoofed"'
         yield from self._site_tunnels()

@@ -30,6 +30,12 @@ SPARE = 0.02
 """Part of an interface that routing, and what belongs to no site, is guaranteed each."""
 DELAY = 0.1
 """Seconds that a full queue of a class holds at its ceiling."""
+QUANTUM = 65_536
+"""Bytes a class sends per turn while it borrows.
+
+HTB sends at least one packet a turn, however large, and on Linux one "packet" in a forwarder is up to 64 KiB of
+a TCP stream (GSO, GRO). With a smaller turn the site whose packets are larger gets more: 6.4 to 4.5 was measured.
+"""
 _PACKET = 1500 * 8
 
 
@@ -151,14 +157,14 @@ def _batch(device: Device) -> str:
         f"# {name}",
         f"qdisc replace dev {name} root pfifo",
         f"qdisc replace dev {name} root handle 1: htb default {device.default:x}",
-        f"class add dev {name} parent 1: classid 1:{ROOT:x} htb rate {_rate(device.rate)} quantum 3028",
+        f"class add dev {name} parent 1: classid 1:{ROOT:x} htb rate {_rate(device.rate)} quantum {QUANTUM}",
     ]
     for leaf in device.leaves:
         limit = max(20, round(leaf.ceiling * 1e6 * DELAY / _PACKET))
         lines += [
             f"# {leaf.comment}",
             f"class add dev {name} parent 1:{ROOT:x} classid 1:{leaf.minor:x} htb rate {_rate(leaf.rate)} "
-            f"ceil {_rate(leaf.ceiling)} prio {leaf.priority} quantum 3028",
+            f"ceil {_rate(leaf.ceiling)} prio {leaf.priority} quantum {QUANTUM}",
             f"qdisc add dev {name} parent 1:{leaf.minor:x} pfifo limit {min(limit, 1000)}",
         ]
     return "\n".join(lines) + "\n"

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from topology.allocate import Host
-from topology.policy import ANY, GATEWAY, port
+from topology.policy import ANY, GATEWAY, VPN, port
 from topology.render import nat64
 from topology.render.common import Context
 from topology.render.lan import Lan, domains, has_v6, lans
@@ -67,7 +67,8 @@ def files(context: Context, host: Host) -> dict[str, str]:
         return {}
     v6 = has_v6(context, host)
     served = listening(context, host)
-    rows = ["server:\n", *_listen(served, v6), _SETTINGS.format(freebind="yes" if host.platform == "debian" else "no")]
+    rows = ["server:\n", *_listen(served, v6), *_listen_users(context, host, v6)]
+    rows.append(_SETTINGS.format(freebind="yes" if host.platform == "debian" else "no"))
     if host.platform == "freebsd":
         rows.append('    auto-trust-anchor-file: "/usr/local/etc/unbound/root.key"\n')
     found = nat64.prefix(context, host)
@@ -89,17 +90,23 @@ def files(context: Context, host: Host) -> dict[str, str]:
 
 def listening(context: Context, host: Host) -> list[Lan]:
     """Return the LANs that the policy lets ask a gateway for names."""
+    zones = _asking(context, host)
+    policy = context.plan.district.policy
+    networks = {n for name, zone in policy.zones.items() if name in zones for n in zone.networks}
+    return [lan for lan in lans(context, host) if lan.network.name in networks]
+
+
+def _asking(context: Context, host: Host) -> set[str]:
+    """Return the zones that may ask a gateway for names."""
     policy = context.plan.district.policy
     kind = context.plan.sites[host.site].place.kind
     services = {ANY} | {name for name, texts in policy.services.items() if any(map(_is_dns, texts))}
-    zones = {
+    return {
         zone
         for flow in policy.flows
         if GATEWAY in flow.targets and (flow.at is None or kind in flow.at) and not services.isdisjoint(flow.services)
         for zone in flow.sources
     }
-    networks = {n for name, zone in policy.zones.items() if name in zones for n in zone.networks}
-    return [lan for lan in lans(context, host) if lan.network.name in networks]
 
 
 @cache
@@ -149,13 +156,29 @@ def _listen(served: list[Lan], v6: bool) -> Iterator[str]:
     if v6:
         yield "    interface: ::1\n"
     for lan in served:
-        for address in dict.fromkeys((*lan.interface.addresses, *lan.router)):
+        old = (legacy.router for legacy in lan.interface.legacy)
+        for address in dict.fromkeys((*lan.interface.addresses, *lan.router, *old)):
             if v6 or ":" not in address:
                 yield f"    interface: {address}\n"
     for lan in served:
-        for prefix in lan.network.prefixes:
+        for prefix in (*lan.network.prefixes, *(old.prefix for old in lan.interface.legacy)):
             if v6 or ":" not in prefix:
                 yield f"    access-control: {prefix} allow\n"
+
+
+def _listen_users(context: Context, host: Host, v6: bool) -> Iterator[str]:
+    """Yield what lets a hub's VPN users ask; the tunnel may come up after unbound does."""
+    users = next(host.of_kind("vpn"), None)
+    if users is None or host.hub_slot is None or VPN not in _asking(context, host):
+        return
+    if host.platform == "freebsd":
+        yield "    ip-transparent: yes\n"
+    for address in users.addresses:
+        if v6 or ":" not in address:
+            yield f"    interface: {address}\n"
+    for prefix in context.plan.district.space.vpn_users(host.hub_slot):
+        if v6 or ":" not in prefix:
+            yield f"    access-control: {prefix} allow\n"
 
 
 def _discovery(prefix: str) -> Iterator[str]:

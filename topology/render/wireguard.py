@@ -3,6 +3,9 @@
 A gateway has one key. It is made on the box and never leaves it: the files name the file it is
 in. Routes are BGP's, so an interface takes every address (`Table = off`, AllowedIPs everything)
 and has one peer. Where the kernel has no WireGuard, wg-quick starts wireguard-go by itself.
+
+A tunnel has both families whatever the site's `migration` is: of an ipv4-only site the filter drops
+IPv6 and BGP has no session for it. So a site that changes its `migration` restarts no tunnel.
 """
 
 from __future__ import annotations
@@ -39,8 +42,7 @@ def files(context: Context, host: Host, today: datetime.date) -> dict[str, str]:
     found = {}
     for link in routing_of(plan).links.get(host.name, ()):
         if link.kind == "tunnel":
-            both = v6 and plan.sites[link.far_end(host.name).site].place.data.migration != "ipv4-only"
-            found[f"{folder}/{link.end_of(host.name).interface}.conf"] = head + _tunnel(plan, host, link, folder, both)
+            found[f"{folder}/{link.end_of(host.name).interface}.conf"] = head + _tunnel(plan, host, link, folder)
     if host.hub_slot is not None:
         found[f"{folder}/{USERS_INTERFACE}.conf"] = head + _users(plan, host, folder, v6, today)
     return found
@@ -71,20 +73,18 @@ def _interface(addresses: list[str], port: int, folder: str) -> list[str]:
     ]
 
 
-def _tunnel(plan: Plan, host: Host, link: Link, folder: str, v6: bool) -> str:
+def _tunnel(plan: Plan, host: Host, link: Link, folder: str) -> str:
     near, far = link.end_of(host.name), link.far_end(host.name)
     at_site = link.ends[0].host == host.name
     own_port, far_port = tunnel_ports(link)[:: 1 if at_site else -1]
-    addresses = [f"{near.addresses[0]}/31"]
-    if v6:
-        addresses += [f"{a}/127" for a in near.addresses[1:]]
-        addresses.append(f"{link_local(near.addresses[1])}/64")
+    addresses = [f"{near.addresses[0]}/31", *(f"{a}/127" for a in near.addresses[1:])]
+    addresses.append(f"{link_local(near.addresses[1])}/64")
     lines = _interface(addresses, own_port, folder)
     key = plan.district.keys.wireguard.get(far.host)
     if key is None:
         lines += ["", f"# No peer: the key of {far.host} is not in keys.yml."]
         return "\n".join(lines) + "\n"
-    lines += ["", "[Peer]", f"# {far.host}", f"PublicKey = {key}", f"AllowedIPs = 0.0.0.0/0{', ::/0' if v6 else ''}"]
+    lines += ["", "[Peer]", f"# {far.host}", f"PublicKey = {key}", "AllowedIPs = 0.0.0.0/0, ::/0"]
     if at_site:
         where = endpoint(plan, far.host)
         if where is None:

@@ -258,7 +258,7 @@ def _owns_address(file: str, path: KeyPath) -> bool:
     return (
         (file == "district.yml" and path[:1] == ("prefixes",))
         or (file == "lab.yml" and (path == ("management",) or path[:1] == ("internet",)))
-        or (len(path) >= 3 and path[-3] == "legacy_prefixes" and path[-1] == "prefix")
+        or (len(path) >= 3 and path[-3] == "legacy_prefixes" and path[-1] in ("prefix", "router"))
         or (len(path) >= 3 and path[-3] == "uplinks" and path[-1] in ("address", "router", "address6", "router6"))
         or (len(path) >= 4 and path[-4] == "uplinks" and path[-2] == "gateways")
     )

@@ -127,6 +127,7 @@ import pwd
 import shlex
 import shutil
 import stat
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -340,10 +341,10 @@ class Host:
             for path in unit.gone:
                 os.unlink("/" + path)
 
-    def apply(self, unit: Unit) -> tuple[str, str]:
+    def apply(self, unit: Unit, covered: bool) -> tuple[str, str]:
         """Apply one unit; return what went wrong (empty when it worked) and what its commands printed."""
         output: list[str] = []
-        commands = [shlex.split(c) for c in unit.commands]
+        commands = [] if covered else [shlex.split(c) for c in unit.commands]
         if unit.options["each"] and not unit.files:
             commands = []
         elif unit.service:
@@ -358,8 +359,18 @@ class Host:
             problem = self.run(command, output)
             if problem:
                 return problem, ""
+        if unit.service and unit.files and not self.stays_up(unit):
+            return f"the service {unit.service} does not run with the new files; its log says why", ""
         os.unlink(self.mark(unit))
         return "", "\n".join(output)
+
+    def stays_up(self, unit: Unit) -> bool:
+        """Say whether a unit's service runs, a few seconds' grace given to one that is still starting."""
+        for _ in range(20):
+            if self.service_states([unit])[unit.service][0]:
+                return True
+            time.sleep(0.25)
+        return False
 
 
 def main() -> None:
@@ -384,6 +395,7 @@ def main() -> None:
                     "check": {"type": "str", "default": ""},
                     "checked": {"type": "str", "default": "*"},
                     "apply": {"type": "list", "elements": "str", "default": []},
+                    "covered_by": {"type": "str", "default": ""},
                     "service": {"type": "str", "default": ""},
                     "each": {"type": "bool", "default": False},
                 },
@@ -417,8 +429,10 @@ def main() -> None:
         module.fail_json(msg="nothing was changed, a new file does not pass its check:\n" + "\n".join(wrong))
     if due and not module.check_mode:
         host.place(due)
+        applied: set[str] = set()
         for unit in due:
-            problem, output[unit.name] = host.apply(unit)
+            problem, output[unit.name] = host.apply(unit, unit.options["covered_by"] in applied)
+            applied.add(unit.name)
             if problem:
                 module.fail_json(msg=f"{unit.name}: {problem}", **result)
     module.exit_json(**result)

@@ -17,8 +17,9 @@ primary)
     ;;
 backup)
     say "this gateway is backup"
-    # ask the primary for everything it has
+    # ask the primary for everything it has; at boot the way to it may not be there yet, so ask again
     run -n
+    (sleep 2; run -n; sleep 8; run -n) >/dev/null 2>&1 &
     ;;
 fault)
     say "this gateway cannot take part"
