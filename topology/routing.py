@@ -41,8 +41,9 @@ HUB_LINK, HUB_TUNNEL = 85, 80
 
 HUB, PARENT, CHILD, LATERAL, MEMBER, HUBS, MATE = "hub", "parent", "child", "across", "site", "hubs", "mate"
 """What the far end is: to a site a hub, its parent, a child or neither; to a hub a site or a hub; the pair's other."""
-OWNED, DISTRICT, INSIDE, PAIR = "owned", "district", "inside", "pair"
-"""What is announced: the site's own and what is below it; the aggregates; all inside them; both."""
+OWNED, DISTRICT, DOWN, INSIDE, PAIR = "owned", "district", "down", "inside", "pair"
+"""What is announced: the site's own and what is below it; the aggregates and the hubs' loopbacks; the aggregates and
+the hub's own; all inside the aggregates; both."""
 LINKS, DEFAULT, GLOBAL = "links", "default", "global"
 """Prefix lists of a gateway's own use: the links' prefixes, the IPv6 default, what is reached from the GUA."""
 PER_SITE = "site-"
@@ -161,10 +162,25 @@ class Routing:
         )
 
     @cached_property
-    def district(self) -> tuple[Entry, ...]:
-        """The aggregates, the IPv6 default and routed legacy prefixes: what comes down to a site."""
+    def common(self) -> tuple[Entry, ...]:
+        """The aggregates, the IPv6 default and routed legacy prefixes."""
         found = [Entry(5 + 5 * n, p) for n, p in enumerate(self.plan.district.space.aggregates)]
         return (*found, Entry(100, DEFAULT6), *self.legacy)
+
+    @cached_property
+    def district(self) -> tuple[Entry, ...]:
+        """What comes down to a site: what is common, and the hubs' loopbacks, each from its own hub.
+
+        So a site reaches both members of a pair by tunnels of its own: over the LAN between them
+        the filter lets nothing of others pass.
+        """
+        hubs = [host for host in self.plan.hosts.values() if host.hub_slot is not None]
+        return (*self.common, *(e for hub in hubs for e in self.loopback(hub)))
+
+    def loopback(self, hub: Host) -> tuple[Entry, ...]:
+        """Return a hub's loopbacks as lines of a list, numbered by its slot."""
+        first = 200 + 10 * (hub.hub_slot or 0)
+        return tuple(Entry(first + n, p) for n, p in enumerate(_hosts(next(hub.of_kind("loopback")).addresses)))
 
     @cached_property
     def inside(self) -> tuple[Entry, ...]:
@@ -230,7 +246,9 @@ class Routing:
         lists: dict[str, tuple[Entry, ...]] = {OWNED: self.below(host.site)}
         for session in sessions:
             for name in (session.accepts, session.announces):
-                if name not in lists:
+                if name == DOWN:
+                    lists[name] = (*self.common, *self.loopback(host))
+                elif name not in lists:
                     lists[name] = self._list(name)
         if hub:
             lists[LINKS] = self.link_space
@@ -274,7 +292,7 @@ class Routing:
             place = sites[far.site].place
             role, preference = self._role(host, link)
             accepts = {HUB: DISTRICT, PARENT: DISTRICT, HUBS: INSIDE}.get(role, f"{PER_SITE}{far.site}")
-            announces = {MEMBER: DISTRICT, CHILD: DISTRICT, HUBS: INSIDE}.get(role, OWNED)
+            announces = {MEMBER: DOWN, CHILD: DISTRICT, HUBS: INSIDE}.get(role, OWNED)
             for index in (0, 1):
                 if index == 1 and place.data.migration == "ipv4-only":
                     continue
