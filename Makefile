@@ -79,7 +79,7 @@ lab-apply: setup
 lab-verify: setup
 	$(call some,$(lab_tests),tests/lab)
 	@$(phase) 'lab: document' ansible-playbook -i $(LAB) playbooks/document.yml
-	@$(phase) 'lab: tests' pytest $(lab_tests) -m 'lab and not runtime and not slow and not vm'
+	@$(phase) 'lab: tests' pytest $(lab_tests) -m 'lab and not runtime and not slow and not long and not vm'
 
 .PHONY: lab-user
 lab-user: setup
@@ -132,12 +132,12 @@ test-checkers: setup
 .PHONY: lab-runtime
 lab-runtime: setup
 	$(call some,$(lab_tests),tests/lab)
-	@$(phase) 'lab: failures and recovery' pytest $(lab_tests) -m 'lab and (runtime or slow) and not vm'
+	@$(phase) 'lab: failures and recovery' pytest $(lab_tests) -m 'lab and (runtime or slow) and not long and not vm'
 
 .PHONY: test-all
 test-all: setup ## make test, and the slow ones: long failures, virtual machines, Molecule (root)
 	@$(is_root) || { echo 'make test-all: needs root (sudo make test-all)' >&2; exit 1; }
-	$(call around_lab,$(again) test KEEP_LAB=yes && $(phase) 'tests: slow' pytest -m 'slow or vm' $(fast_tests) $(lab_tests))
+	$(call around_lab,$(again) test KEEP_LAB=yes && $(phase) 'tests: slow' pytest -m 'slow and not lab or long or vm' $(fast_tests) $(lab_tests))
 	@$(phase) 'molecule' molecule test --all
 
 # Every linter runs, so that one round shows everything.

@@ -15,7 +15,7 @@ from topology import lab
 from topology.inventory import plan_of
 from topology.render import render_host
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(600)]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 OFFICE = next(h for h in PLAN.hosts.values() if h.kind == "gateway" and PLAN.sites[h.site].place.kind == "skpd")

@@ -21,7 +21,7 @@ from tests.lab.where import INVENTORY, ROOT
 from topology import lab
 from topology.inventory import plan_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(600)]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 GATEWAYS = [h.name for h in PLAN.hosts.values() if h.kind == "gateway"]

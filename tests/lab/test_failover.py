@@ -19,7 +19,7 @@ from topology.allocate import Host, Link
 from topology.inventory import plan_of
 from topology.render.pair import PREEMPT_DELAY
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(420)]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 HUBS = sorted((h for h in PLAN.hosts.values() if h.hub_slot is not None), key=lambda h: h.hub_slot or 0)

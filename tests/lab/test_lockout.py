@@ -25,7 +25,7 @@ from topology import lab
 from topology.inventory import plan_of, reach
 from topology.render import render_host, write
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(600)]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 STEADY = Path(__file__).with_name("steady.py")

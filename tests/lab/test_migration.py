@@ -22,7 +22,7 @@ from topology.inventory import plan_of
 from topology.render import nat64
 from topology.render.common import context_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
 OFFICE, CLIENT, VISITOR, SERVER = "diskominfo", "diskominfo-client", "diskominfo-visitor", "dc-dns1"
 GATEWAY = "diskominfo-gw"
 WEB4, WEB = 80, 443

@@ -17,7 +17,7 @@ from topology.inventory import plan_of
 from topology.lab.names import LabNames
 from topology.lab.slice import lab_spec
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 BOX = next(h for h in PLAN.hosts.values() if h.kind == "gateway" and PLAN.sites[h.site].place.kind == "skpd")

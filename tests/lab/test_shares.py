@@ -25,7 +25,7 @@ from topology.inventory import plan_of
 from topology.render import tc
 from topology.render.common import context_of
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(420)]
 Direction = Literal["up", "down"]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]

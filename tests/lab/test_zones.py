@@ -30,7 +30,7 @@ from topology.lab.network import mac_address
 from topology.policy import GATEWAY, INTERNET, Port
 from topology.prefix import VPN_OCTET
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(600)]
 
 OUTSIDE = ("203.0.113.90", "2001:db8:eeee::90")
 """Addresses on the internet, behind the host that plays it (RFC 5737, 3849)."""
