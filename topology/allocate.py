@@ -169,6 +169,10 @@ class Plan:
 
     at: dict[str, tuple[Link, ...]] = field(init=False, repr=False, compare=False)
     """Host -> the links that end there."""
+    hubs: tuple[Host, ...] = field(init=False, repr=False, compare=False)
+    """The hubs' gateways in order of their slots."""
+    centres: tuple[Place, ...] = field(init=False, repr=False, compare=False)
+    """The data centre and the DR sites, also those that a lab leaves out."""
 
     def __post_init__(self) -> None:
         found: dict[str, list[Link]] = {}
@@ -176,6 +180,9 @@ class Plan:
             for end in link.ends:
                 found.setdefault(end.host, []).append(link)
         object.__setattr__(self, "at", {host: tuple(links) for host, links in found.items()})
+        hubs = (h for h in self.hosts.values() if h.hub_slot is not None)
+        object.__setattr__(self, "hubs", tuple(sorted(hubs, key=lambda h: h.hub_slot or 0)))
+        object.__setattr__(self, "centres", tuple(self.district.of_kind("dc", "drc")))
 
     def links_of(self, host: str) -> tuple[Link, ...]:
         """Return the links that end at a host, in order of their numbers."""

@@ -50,8 +50,7 @@ def _gateway(plan: Plan, host: Host) -> dict[str, Any]:
 
 def reach(plan: Plan, host: Host) -> list[str]:
     """Return the hubs' loopbacks that prove a gateway's new rules: those at other sites, which it needs tunnels for."""
-    hubs = sorted((h for h in plan.hosts.values() if h.hub_slot is not None), key=lambda h: h.hub_slot or 0)
-    return [next(h.of_kind("loopback")).addresses[0] for h in hubs if h.site != host.site]
+    return [next(h.of_kind("loopback")).addresses[0] for h in plan.hubs if h.site != host.site]
 
 
 def features(plan: Plan, host: Host) -> list[str]:

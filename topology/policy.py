@@ -234,7 +234,7 @@ def hub_prefixes(plan: Plan, site: str) -> tuple[str, ...]:
     """Return the prefixes and gateway loopbacks of the data centre and DR sites other than `site`."""
     space = plan.district.space
     found: list[str] = []
-    for place in plan.district.of_kind("dc", "drc"):
+    for place in plan.centres:
         if place.slug == site:
             continue
         found += space.reservation(place.second_octet, place.third_octet, place.length)

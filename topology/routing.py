@@ -174,8 +174,7 @@ class Routing:
         So a site reaches both members of a pair by tunnels of its own: over the LAN between them
         the filter lets nothing of others pass.
         """
-        hubs = [host for host in self.plan.hosts.values() if host.hub_slot is not None]
-        return (*self.common, *(e for hub in hubs for e in self.loopback(hub)))
+        return (*self.common, *(e for hub in self.plan.hubs for e in self.loopback(hub)))
 
     def loopback(self, hub: Host) -> tuple[Entry, ...]:
         """Return a hub's loopbacks as lines of a list, numbered by its slot."""

@@ -57,8 +57,7 @@ class Context:
         """
         if host.kind == "gateway":
             public = self.plan.district.facts.ntp
-            hubs = [h for h in self.plan.hosts.values() if h.hub_slot is not None and h.name != host.name]
-            hubs.sort(key=lambda h: h.hub_slot or 0)
+            hubs = self.plan.hubs
             inner = () if host.hub_slot else tuple(next(h.of_kind("loopback")).addresses[0] for h in hubs)
             return (*inner, *public)
         return self.router(host)[:2]
