@@ -427,7 +427,7 @@ def _links(district: District, gateways: dict[str, tuple[str, ...]], slots: dict
 
 def _tunnel(district: District, place: Place, gateway: str, hub: str, hub_site: str, slot: int) -> Link:
     number = px.tunnel_number(place.second_octet, place.village, slot)
-    identity = (place.second_octet << 5) + (0 if place.village is None else place.village + 1)
+    identity = px.identity(place.second_octet, place.village)
     near = LinkEnd(gateway, place.slug, f"wg{slot}", district.space.link_end(number, 0))
     far = LinkEnd(hub, hub_site, f"wg{identity}", district.space.link_end(number, 1))
     return Link(f"{place.slug}--{hub}", "tunnel", number, (near, far), district.space.link(number), slot=slot)

@@ -197,7 +197,7 @@ def box(plan: Plan, host: Host) -> Box:
     rules = _remembered(policy, zones, kind, v6)
     return Box(
         host=host, zones=zones, rules=rules, uplinks=uplinks, lans=lans, links=links,
-        peers=tuple(_peers(plan, host)), mate=_mate(plan, host), listens=tuple(_listens(plan, host)),
+        peers=tuple(_peers(plan, host)), mate=mate_of(plan, host), listens=tuple(_listens(plan, host)),
         published=tuple(_published(plan, host, zones, uplinks)), aggregates=plan.district.space.aggregates,
         own=site.prefixes, management=_management(plan), hub=hub, v6=v6,
     )  # fmt: skip
@@ -331,7 +331,8 @@ def mate_network(plan: Plan, site: str) -> str:
     return "mgmt" if "mgmt" in names else names[0]
 
 
-def _mate(plan: Plan, host: Host) -> Mate | None:
+def mate_of(plan: Plan, host: Host) -> Mate | None:
+    """Return the other member of a gateway's pair; None when it is alone (or its mate is not in the plan)."""
     other = next((g for g in plan.gateways(host.site) if g.name != host.name), None)
     if host.member is None or other is None:
         return None

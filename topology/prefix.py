@@ -136,10 +136,15 @@ def usable_link(number: int) -> bool:
     return 1 <= number <= 32767 and number % 128 != 0
 
 
+def identity(s: int, village: int | None) -> int:
+    """Return 32 S + v: a site's second octet, and its village's number + 1 or 0. Every site has its own."""
+    return (s << 5) + (0 if village is None else village + 1)
+
+
 def tunnel_number(s: int, village: int | None, slot: int) -> int:
     """Return the link number of the tunnel from a site to the hub in `slot` (1 to 3).
 
     It follows from numbers that never move: s is the site's second octet (0 to 191), village
     its number k (0 to 29) or None. Every pair has its own number in 8193..32767.
     """
-    return 8192 + ((s << 5) + (0 if village is None else village + 1)) * 4 + slot
+    return 8192 + identity(s, village) * 4 + slot

@@ -20,7 +20,7 @@ from functools import cached_property
 from topology import prefix as px
 from topology.allocate import Host, Link, Plan
 from topology.district import Place
-from topology.policy import Mate, mate_network
+from topology.policy import mate_of
 
 FIRST_AS = 4_200_000_000
 """First private 32-bit AS number (RFC 6996)."""
@@ -121,7 +121,7 @@ def autonomous_system(place: Place) -> int:
 
 
 def _identity(place: Place) -> int:
-    return (place.second_octet << 5) + (0 if place.village is None else place.village + 1)
+    return px.identity(place.second_octet, place.village)
 
 
 def space_of_site(plan: Plan, place: Place) -> tuple[str, ...]:
@@ -328,17 +328,6 @@ class Routing:
                 4 + 2 * index, mate.interface, mate.own[index], mate.far[index], number, mate.host, host.site,
                 "lan", MATE, None, PAIR, PAIR,
             )  # fmt: skip
-
-
-def mate_of(plan: Plan, host: Host) -> Mate | None:
-    """Return the other member of a gateway's pair; None when it is alone (or its mate is not in the plan)."""
-    other = next((g for g in plan.gateways(host.site) if g.name != host.name), None)
-    if host.member is None or other is None:
-        return None
-    name = mate_network(plan, host.site)
-    own = next(i for i in host.of_kind("lan") if i.network == name)
-    far = next(i for i in other.of_kind("lan") if i.network == name)
-    return Mate(other.name, own.name, own.addresses, far.addresses)
 
 
 _memo: list[Routing] = []

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from topology.allocate import Host, Interface
-from topology.policy import SYNC_PORT, Mate, mate_network
+from topology.policy import SYNC_PORT, Mate, mate_of
 from topology.render.common import Context
 from topology.render.lan import has_v6, lans
 
@@ -92,7 +92,7 @@ class Instance:
 
 def files(context: Context, host: Host) -> dict[str, str]:
     """Return path -> text of a Linux gateway in a pair; nothing for any other host."""
-    mate = mate_of(context, host)
+    mate = mate_of(context.plan, host)
     if mate is None or host.platform != "debian":
         return {}
     head = context.header(host)
@@ -101,17 +101,6 @@ def files(context: Context, host: Host) -> dict[str, str]:
         SCRIPT: f"#!/bin/sh\n# {head}\n" + _NOTIFY.format(usage="primary|backup|fault"),
         "etc/conntrackd/conntrackd.conf": f"# {head}\n" + _conntrackd(host, mate),
     }
-
-
-def mate_of(context: Context, host: Host) -> Mate | None:
-    """Return the other member of a gateway's pair, None when it is alone (or not in the lab)."""
-    other = _other(context, host)
-    if other is None:
-        return None
-    name = mate_network(context.plan, host.site)
-    own = next(i for i in host.of_kind("lan") if i.network == name)
-    far = next(i for i in other.of_kind("lan") if i.network == name)
-    return Mate(other.name, own.name, own.addresses, far.addresses)
 
 
 def instances(context: Context, host: Host) -> Iterator[Instance]:

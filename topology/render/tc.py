@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from topology import bandwidth, policy
+from topology import prefix as px
 from topology.allocate import Host
 from topology.policy import Box
 from topology.render.common import Context, fill
@@ -118,7 +119,7 @@ def devices(context: Context, box: Box, scale: float = 1.0) -> list[Device]:
 def minor(context: Context, site: str) -> int:
     """Return the minor number of a site's class: from its permanent number, the same on every gateway."""
     place = context.plan.district.places[site]
-    return FIRST_SITE + (place.second_octet << 5) + (0 if place.village is None else place.village + 1)
+    return FIRST_SITE + px.identity(place.second_octet, place.village)
 
 
 def _ways_out(box: Box) -> Iterable[str]:
