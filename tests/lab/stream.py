@@ -100,7 +100,10 @@ def plugged(plan: Plan, site: str, network: str, number: int = 91) -> Iterator[P
         # nobody waits for a duplicate's answer here, and the routers are known
         for key in ("accept_dad", "accept_ra"):
             _ip("netns", "exec", inside, "sysctl", "-qw", f"net.ipv6.conf.default.{key}=0")
-        _ip("-n", names.wires_netns, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", inside)
+        # always the same, or the pair's members send to who had the address in the last test (up to 50 s, RFC 4861)
+        hardware = f"02:00:00:00:00:{number:02x}"
+        peer = ("peer", "name", "eth0", "address", hardware, "netns", inside)
+        _ip("-n", names.wires_netns, "link", "add", port, "type", "veth", *peer)
         _ip("-n", names.wires_netns, "link", "set", port, "master", f"w{wires.index(f'{site}.{network}')}", "up")
         _ip("-n", inside, "link", "set", "lo", "up")
         _ip("-n", inside, "link", "set", "eth0", "up")
