@@ -92,6 +92,8 @@ def configured_by_the_network(plan: Plan, name: str, host: str) -> Iterator[None
     finally:
         services.run(name, host, "rm", "-f", NETWORK_FILE)
         services.run(name, host, "systemctl", "restart", "systemd-networkd")
+        # a restart alone keeps what was leased
+        services.run(name, host, "networkctl", "reconfigure", next(plan.hosts[host].of_kind("host")).name)
 
 
 def take_addresses(plan: Plan, name: str, host: str, dhcp: str, more: str = "") -> None:
