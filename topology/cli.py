@@ -1,4 +1,4 @@
-"""The command line: `topology check|plan|diff|render|next|impact|document|keys|vpn|lab ...`.
+"""The command line: `topology check|plan|diff|render|next|impact|drift|document|keys|vpn|lab ...`.
 
 Exit codes: 0 fine, 1 errors found, 2 bad usage or unreadable input, 3 differences found.
 """
@@ -103,6 +103,11 @@ def parser() -> _Parser:
     flows.add_argument("--site", metavar="SLUG", help="whose gateway (default: the first)")
     flows.add_argument("--service", metavar="NAME", help="follow one service or port (web, 443/tcp, ping)")
     flows.add_argument("--family", type=int, choices=(4, 6), help="4 or 6 (default: both)")
+    _add_drift(add(
+        "drift", "what differs from the plan on the hosts",
+        "Read every managed host in one SSH session each and show what is missing, unexpected, different or\n"
+        "could not be read. Changes nothing. Exit code 3 when there is anything to show.",
+    ))  # fmt: skip
     document = add("document", "write the network documentation", "Write the documentation site and build it.")
     document.add_argument("--out", metavar="DIR", default="build/documentation", help="folder to write")
     document.add_argument("--no-build", action="store_true", help="Markdown only, no HTML")
@@ -138,6 +143,15 @@ def _add_next(sub: _Parser) -> None:
         ("to", "other end of a link"), ("expires", "last day of a VPN user (YYYY-MM-DD)"),
     ):  # fmt: skip
         sub.add_argument(f"--{option}", help=text)
+
+
+def _add_drift(sub: _Parser) -> None:
+    sub.add_argument("--hosts", metavar="PATTERN", action="append", help="only these hosts or sites (may be repeated)")
+    sub.add_argument("--since", action="store_true", help="show what changed since the previous sweep, no more")
+    sub.add_argument("--json", metavar="FILE", help="also as JSON (- for standard output, instead of the text)")
+    sub.add_argument("--junit", metavar="FILE", help="also as JUnit XML")
+    sub.add_argument("--html", metavar="FILE", help="also as a page")
+    sub.add_argument("--history", metavar="FILE", help="SQLite file (default: build/drift/INVENTORY.sqlite)")
 
 
 def _add_lab(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
@@ -315,6 +329,15 @@ def _next(options: argparse.Namespace) -> int:
     return FINE
 
 
+def _drift(options: argparse.Namespace) -> int:
+    from topology.allocate import sliced
+    from topology.drift.cli import run
+
+    inventory = Path(options.inventory)
+    options.quiet = True
+    return run(sliced(_plan(inventory, options)[0]), inventory, options)
+
+
 def _impact(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
@@ -462,6 +485,6 @@ def _completion(options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
-    "document": _document, "lab": _lab, "keys": _keys, "vpn": _vpn, "flows": _flows, "schema": _schema,
+    "drift": _drift, "document": _document, "lab": _lab, "keys": _keys, "vpn": _vpn, "flows": _flows, "schema": _schema,
     "completion": _completion,
 }  # fmt: skip

@@ -1,0 +1,74 @@
+"""`topology drift`: read every host, judge, report."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import sqlite3
+import sys
+import time
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from topology.allocate import Host, Plan
+from topology.drift import history, report
+from topology.drift.judge import judge
+from topology.drift.script import PLATFORMS
+from topology.drift.sweep import login_of, sweep
+from topology.expect import expect
+from topology.inventory import variables
+from topology.progress import Progress
+from topology.render.common import context_of
+
+FINE, USAGE, DIFFERENT = 0, 2, 3
+
+
+def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
+    """Sweep and report; return 0 when everything is as planned, 3 when not, 2 when nobody was to be asked."""
+    chosen = [h for h in plan.hosts.values() if h.managed and _wanted(h, options.hosts)]
+    if not chosen:
+        print("topology: no managed host matches; `topology plan --csv` lists hosts", file=sys.stderr)
+        return USAGE
+    unread = [h.name for h in chosen if h.platform not in PLATFORMS]
+    context = context_of(plan)
+    hosts = [
+        (login_of(h.name, variables(plan, h)), expect(plan, h, context)) for h in chosen if h.platform in PLATFORMS
+    ]
+    at, begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
+    progress = Progress("reading")
+    try:
+        observed = asyncio.run(sweep(hosts, progress))
+    finally:
+        progress.close()
+    findings = sorted(f for login, expected in hosts for f in judge(expected, observed[login.host]))
+    path = Path(options.history) if options.history else _history(inventory)
+    change = None
+    try:
+        change = history.record(path, at, [login.host for login, _ in hosts], findings)
+    except (OSError, sqlite3.Error) as error:
+        print(f"topology: {path}: {error}; since when findings stand is not known", file=sys.stderr)
+    done = report.Report(
+        at, time.monotonic() - begun, {e.host: e.site for _, e in hosts},
+        {e.host: len(e.expectations) for _, e in hosts}, tuple(findings), change,
+    )  # fmt: skip
+    for file, text in ((options.junit, report.as_junit), (options.html, report.as_html)):
+        if file:
+            Path(file).write_text(text(done), encoding="utf-8")
+    if options.json == "-":
+        sys.stdout.write(report.as_json(done))
+    else:
+        if options.json:
+            Path(options.json).write_text(report.as_json(done), encoding="utf-8")
+        sys.stdout.write(report.text(done, only_changes=options.since))
+    if unread:
+        print(f"not read, no reading of their platform yet: {', '.join(unread)}", file=sys.stderr)
+    return DIFFERENT if findings or unread else FINE
+
+
+def _wanted(host: Host, patterns: list[str] | None) -> bool:
+    return not patterns or any(fnmatchcase(host.name, p) or fnmatchcase(host.site, p) for p in patterns)
+
+
+def _history(inventory: Path) -> Path:
+    return Path("build/drift") / f"{inventory.resolve().name}.sqlite"

@@ -1,0 +1,68 @@
+"""Since when a finding stands: a SQLite file beside the reports.
+
+A finding that could not be looked for (its host or kind was unobserved) is neither gone nor new.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from topology.drift.finding import UNOBSERVED, Finding
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sweep (id INTEGER PRIMARY KEY, at TEXT NOT NULL, hosts INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS finding (
+  key TEXT NOT NULL, host TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
+  since TEXT NOT NULL, seen TEXT NOT NULL, gone TEXT);
+CREATE UNIQUE INDEX IF NOT EXISTS open_finding ON finding (key) WHERE gone IS NULL;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a sweep has that the one before had not, and the other way round."""
+
+    since: dict[str, str]
+    """Key of a finding that stands -> time (ISO 8601) of the sweep that saw it first."""
+    new: frozenset[str]
+    """Keys that the sweep before did not have."""
+    gone: tuple[str, ...]
+    """Texts of what is no longer there."""
+
+
+def record(path: Path, at: str, hosts: Iterable[str], findings: Iterable[Finding]) -> Change:
+    """Write a sweep (at: ISO 8601) down and return what changed; OSError or sqlite3.Error when it cannot."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    swept, found = set(hosts), {f.key: f for f in findings}
+    silent_hosts = {f.host for f in found.values() if f.state == UNOBSERVED and f.kind == "host"}
+    silent_kinds = {(f.host, f.kind) for f in found.values() if f.state == UNOBSERVED}
+    with closing(sqlite3.connect(path, timeout=30)) as base, base:
+        base.executescript(_SCHEMA)
+        base.execute("BEGIN IMMEDIATE")
+        base.execute("INSERT INTO sweep (at, hosts) VALUES (?, ?)", (at, len(swept)))
+        known = {
+            row[0]: row for row in base.execute("SELECT key, host, kind, text, since FROM finding WHERE gone IS NULL")
+        }
+        new = frozenset(found.keys() - known.keys())
+        for key, finding in found.items():
+            if key in new:
+                base.execute(
+                    "INSERT INTO finding (key, host, kind, text, since, seen) VALUES (?, ?, ?, ?, ?, ?)",
+                    (key, finding.host, finding.kind, str(finding), at, at),
+                )
+            else:
+                base.execute(
+                    "UPDATE finding SET seen = ?, text = ? WHERE key = ? AND gone IS NULL", (at, str(finding), key)
+                )
+        gone = []
+        for key, (_, host, kind, text, _) in known.items():
+            looked = host in swept and host not in silent_hosts and (host, kind) not in silent_kinds
+            if key not in found and looked:
+                base.execute("UPDATE finding SET gone = ? WHERE key = ? AND gone IS NULL", (at, key))
+                gone.append(text)
+        since = {key: known[key][4] if key in known else at for key in found}
+        return Change(since, new, tuple(gone))

@@ -1,0 +1,108 @@
+"""The reading of a host: one shell script for one SSH session, made for what is expected of it.
+
+It changes nothing. Each section begins and ends with a line that carries a random word, so output of a
+program cannot pass for the end of a section, and a section that was cut off is seen.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+
+from topology.expect.model import Expected
+
+BEGIN, END = "begin", "end"
+
+
+def script(expected: Expected, word: str) -> str:
+    """Return the script for a host; ValueError for a platform that has none."""
+    if expected.platform not in _SECTIONS:
+        raise ValueError(f"no way to read a host on {expected.platform}")
+    lines = [
+        "export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        f"word={shlex.quote(word)}",
+        'say() { printf "\\n%s %s %s\\n" "$word" "$1" "$2"; }',
+    ]
+    for name, body in _SECTIONS[expected.platform](expected):
+        # a subshell, so that nothing of one section reaches the next
+        lines += [f"say {BEGIN} {name}", f"(\n{body}\n) </dev/null 2>&1", f'say {END} "{name} $?"']
+    return "\n".join((*lines, "exit 0", ""))
+
+
+def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
+    paths = [e.thing for e in expected.of_kind("file")]
+    yield "files", _files(paths, expected.owned, "stat -c '%a %U %G %n'", "sha256sum")
+    names = " ".join(shlex.quote(e.thing) for e in expected.of_kind("package"))
+    # a package that was never there makes dpkg-query fail; what it says of the others counts
+    yield "packages", f"dpkg-query -W -f '${{db:Status-Abbrev}} ${{Package}}\\n' {names} 2>/dev/null; true"
+    names = " ".join(shlex.quote(e.thing) for e in expected.of_kind("service"))
+    yield "services", f"systemctl show --property=Id,LoadState,ActiveState,UnitFileState {names}" if names else ":"
+    yield "listeners", "ss -Hlntup"
+    yield "addresses", "ip -json address"
+    yield "routes", "ip -json -4 route show table main; echo; ip -json -6 route show table main"
+    ways = [e.thing.removeprefix("to ") for e in expected.of_kind("route") if e.thing.startswith("to ")]
+    if ways:
+        # -fibmatch: the route that is taken, with its protocol
+        yield "ways", "\n".join(f"echo to {a}; ip -json route get fibmatch {a} 2>/dev/null; echo" for a in ways) + "\n:"
+    names = " ".join(shlex.quote(e.thing) for e in expected.of_kind("sysctl"))
+    if names:
+        yield "sysctls", f"sysctl -e {names}; true"
+    yield "users", _USERS.replace("GROUP", "sudo").replace("LOCKED", "getent shadow")
+    yield "mounts", "findmnt -rn -o TARGET,OPTIONS /"
+    if "ruleset" in expected.texts:
+        yield "ruleset", _RULESET.replace("TEXT", expected.texts["ruleset"].rstrip("\n"))
+    devices = sorted({e.thing.split()[0] for e in expected.of_kind("shape")})
+    if devices:
+        yield "shape", "\n".join(f"echo dev {d}; tc class show dev {d}" for d in devices) + "\n:"
+    if expected.of_kind("peer") or expected.of_kind("tunnel"):
+        yield "peers", "date +%s; wg show all dump"
+    if expected.of_kind("neighbour"):
+        yield "neighbours", "vtysh -c 'show bgp neighbors json'"
+    yield "time", "chronyc -c tracking"
+
+
+def _files(paths: list[str], owned: tuple[str, ...], stat: str, digest: str) -> str:
+    lines = ["files() {", "cat <<'TOPOLOGY_PATHS'", *paths, "TOPOLOGY_PATHS", "}"]
+    lines += [
+        # names have no blanks (topology.schema), so xargs may part them there
+        f"files | xargs {stat} 2>/dev/null",
+        "echo; echo digests",
+        f"files | xargs {digest} 2>/dev/null",
+        "echo owned",
+    ]
+    lines += [f"ls -d {pattern} 2>/dev/null" for pattern in owned]
+    return "\n".join((*lines, ":"))
+
+
+_USERS = r"""
+getent passwd | while IFS=: read -r name password uid gid gecos home shell; do
+  [ "$uid" -ge 900 ] || [ "$uid" -eq 0 ] || continue
+  state=$(LOCKED "$name" | cut -d: -f2)
+  case $state in '!'* | '*'*) state=locked ;; '') state=none ;; *) state=set ;; esac
+  admin=no
+  for member in $(getent group GROUP | cut -d: -f4 | tr , ' '); do [ "$member" = "$name" ] && admin=yes; done
+  printf 'user %s %s %s %s %s\n' "$name" "$uid" "$shell" "$admin" "$state"
+  for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do
+    [ -f "$file" ] && sed -n "s/^[[:space:]]*\([^#[:space:]].*\)/key $name \1/p" "$file"
+  done
+done
+:"""
+
+_RULESET = r"""
+# The rendered rules are loaded in a network of their own and printed; the same text must come from the kernel.
+# What comes and goes by itself is left out: elements of sets with a timeout and of blocks, counters.
+plain() { sed -e '/elements = {/,/}/d' -e 's/ counter packets [0-9]* bytes [0-9]*/ counter/'; }
+wanted=$(mktemp) loaded=$(mktemp)
+trap 'rm -f "$wanted" "$loaded"' EXIT
+cat >"$wanted.nft" <<'TOPOLOGY_RULES'
+TEXT
+TOPOLOGY_RULES
+unshare --net sh -c "nft -f $wanted.nft && nft -s list ruleset" >"$wanted.out" || exit 1
+plain <"$wanted.out" >"$wanted"; rm -f "$wanted.nft" "$wanted.out"
+nft -s list ruleset | plain >"$loaded" || exit 1
+if cmp -s "$wanted" "$loaded"; then echo same; else echo differs; diff "$wanted" "$loaded" | grep '^[<>]' | head -20; fi
+:"""
+
+_SECTIONS: dict[str, Callable[[Expected], Iterator[tuple[str, str]]]] = {"debian": _debian}
+PLATFORMS = frozenset(_SECTIONS)
+"""Platforms that can be read."""

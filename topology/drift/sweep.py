@@ -1,0 +1,134 @@
+"""Read all hosts at once, one SSH session each. A host that is slow, silent or mad holds up no other.
+
+OpenSSH does the talking: it knows the administrators' keys, agents and jump hosts, and costs a session what
+any login costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from topology.drift.judge import Observed
+from topology.drift.observe import observe
+from topology.drift.script import script
+from topology.expect.model import Expected
+
+CONNECT, ANSWER = 5, 20
+"""Seconds until a connection must stand, and until everything must have been answered."""
+MOST = 4 * 1024 * 1024
+"""Most bytes a host may answer; the largest hub of a district of 280 sites has 0.6 MB."""
+AT_ONCE = 64
+"""Sessions at the same time: what 1,024 file descriptors and one controller bear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How a host is reached."""
+
+    host: str
+    address: str
+    command: tuple[str, ...]
+    """ssh and its options, without the address."""
+    user: str | None = None
+
+
+def login_of(name: str, values: Mapping[str, Any]) -> Login:
+    """Return how to reach a host, from its inventory variables (those Ansible uses)."""
+    command = [
+        str(values.get("ansible_ssh_executable", "ssh")),
+        *str(values.get("ansible_ssh_common_args", "")).split(),
+    ]
+    # no multiplexing: the session ends with the reading, and a master of somebody's may be stuck
+    command += ["-o", "ControlPath=none", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT}", "-T"]
+    if key := values.get("ansible_ssh_private_key_file"):
+        command += ["-i", str(key)]
+    user = values.get("ansible_user")
+    return Login(name, str(values["ansible_host"]), tuple(command), str(user) if user else None)
+
+
+async def read(login: Login, expected: Expected, answer: float = ANSWER) -> Observed:
+    """Return what a host says of itself; never raises for what a host does."""
+    word = f"topology-{secrets.token_hex(8)}"
+    target = f"{login.user}@{login.address}" if login.user else login.address
+    # root needs no sudo, and others must not be asked for a password
+    remote = 'if [ "$(id -u)" = 0 ]; then exec sh -s; else exec sudo -n sh -s; fi'
+    process = await asyncio.create_subprocess_exec(
+        *login.command, target, "--", remote,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(CONNECT + answer):
+            output, errors = await _talk(process, script(expected, word).encode())
+            code = await process.wait()
+    except TimeoutError:
+        return Observed(failed=f"no answer within {CONNECT + answer:.0f} s")
+    except OverflowError:
+        return Observed(failed=f"answered more than {MOST // 1024 // 1024} MB")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    said = errors.decode(errors="replace").strip().splitlines()
+    if code == 255 and word.encode() not in output:
+        return Observed(failed="unreachable: " + (said[-1] if said else "ssh ended with 255"))
+    if word.encode() not in output and said:
+        return Observed(failed=f"could not be read: {said[-1]}")
+    return observe(output.decode(errors="replace"), word)
+
+
+async def _talk(process: asyncio.subprocess.Process, text: bytes) -> tuple[bytes, bytes]:
+    """Send the script and read both streams, up to a limit (OverflowError)."""
+    assert process.stdin and process.stdout and process.stderr
+
+    async def send() -> None:
+        assert process.stdin
+        try:
+            process.stdin.write(text)
+            await process.stdin.drain()
+            process.stdin.close()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the host hung up: its exit code says why
+
+    sent = asyncio.create_task(send())
+    try:
+        output, errors = await asyncio.gather(_limited(process.stdout), _limited(process.stderr))
+    finally:
+        sent.cancel()
+    return output, errors
+
+
+async def _limited(stream: asyncio.StreamReader) -> bytes:
+    parts, size = [], 0
+    while part := await stream.read(65536):
+        size += len(part)
+        if size > MOST:
+            raise OverflowError
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def sweep(
+    hosts: Sequence[tuple[Login, Expected]], progress: Callable[[int, int], None] | None = None,
+    answer: float = ANSWER, at_once: int = AT_ONCE,
+) -> dict[str, Observed]:  # fmt: skip
+    """Read all hosts; return host -> what was read."""
+    found: dict[str, Observed] = {}
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(login: Login, expected: Expected) -> None:
+        async with gate:
+            try:
+                found[login.host] = await read(login, expected, answer)
+            except (OSError, ValueError) as error:
+                found[login.host] = Observed(failed=f"could not be read: {error}")
+        if progress is not None:
+            progress(len(found), len(hosts))
+
+    async with asyncio.TaskGroup() as group:
+        for login, expected in hosts:
+            group.create_task(one(login, expected))
+    return found

@@ -1,0 +1,283 @@
+"""From a plan and a host's rendered files to what is expected of the host."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from topology import inventory, routing
+from topology.allocate import Host, Interface, Plan
+from topology.expect.model import AtMost, Expectation, Expected, Near, OneOf, Whole
+from topology.expect.units import Unit, packages, units
+from topology.render import Files, render_host
+from topology.render.common import Context, context_of
+from topology.render.wireguard import FOLDERS, KEY_FILE
+
+ROUNDED = 0.001
+"""tc prints a rate with at least four digits."""
+OFFSET = 0.5
+"""Most seconds a clock may be off: what certificates, Kerberos and logs of two hosts side by side bear."""
+HANDSHAKE = 300
+"""Most seconds since a tunnel's last handshake: there is one every 120 s while packets pass (WireGuard, 6.1)."""
+_NETWORKD_LENGTHS = {"lan": (24, 64), "host": (24, 64), "loopback": (32, 128)}
+_LISTENERS = {
+    "etc/unbound/unbound.conf.d/60-topology.conf": (("53/udp", "unbound"), ("53/tcp", "unbound")),
+    "etc/kea/kea-dhcp4.conf": (("67/udp", "kea-dhcp4"),),
+    "etc/kea/kea-dhcp6.conf": (("547/udp", "kea-dhcp6"),),
+    "etc/frr/frr.conf": (
+        ("179/tcp", "bgpd"), ("3784/udp", "bfdd"), ("3785/udp", "bfdd"), ("4784/udp", "bfdd"),
+    ),
+    "etc/ssh/sshd_config.d/10-topology.conf": (("22/tcp", "sshd"),),
+}  # fmt: skip
+"""Rendered file -> ports (IANA's) and programs of the daemon it configures."""
+_RULES = ("etc/nftables.conf", "etc/topology/shape.nft")
+"""What topology-filter loads, in its order."""
+
+
+def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
+    """Return what is expected of a managed host; ValueError when playbooks do not configure it."""
+    if not host.managed:
+        raise ValueError(f"{host.name} is not configured by playbooks")
+    context = context or context_of(plan)
+    files = render_host(plan, host, context)
+    applied = [u for u in units(host.platform) if u.role in _roles(host, files)]
+    found = [
+        *_files(applied, files), *_packages(plan, host, applied), *_services(host, applied, files),
+        *_listeners(host, files), *_addresses(plan, host), *_routes(plan, host), *_sysctls(files),
+        *_users(plan, host), *_ruleset(host, files), *_shape(files), *_peers(plan, host, files),
+        *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
+    ]  # fmt: skip
+    owned = tuple(f"/{p}" for u in applied for p in u.owned)
+    kept = tuple(f"*/{name}" for u in applied for name in u.keep)
+    wholes = [
+        Whole("file", kept), Whole("listen", _ports_of_tools(files)), Whole("key"), Whole("user"),
+        Whole("address", ("lo 127.0.0.1/8", "lo ::1/128", "* fe80::*", *_management(plan, host))),
+        Whole("route"),
+    ]  # fmt: skip
+    if host.kind == "gateway":
+        wholes += [Whole("peer"), Whole("neighbour")]
+    parts = [files[path] for path in _RULES if path in files]
+    texts = {"ruleset": "\n".join(parts)} if parts else {}
+    return Expected(host.name, host.site, host.platform, tuple(found), tuple(wholes), owned, texts)
+
+
+def _roles(host: Host, files: Files) -> set[str]:
+    """Return the roles that are for a host: those of whose units it has files."""
+    found = {u.role for u in units(host.platform) for path in files if u.has(path)}
+    # frr.service.d and networkd.conf.d lie on hosts whose roles do not place them
+    return found if host.kind == "gateway" else found - {"gateway", "filter"}
+
+
+def _files(applied: list[Unit], files: Files) -> Iterator[Expectation]:
+    for path, text in files.items():
+        unit = next((u for u in applied if u.has(path)), None)
+        if unit is not None:
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            want = {"sha256": digest, "owner": unit.owner, "group": unit.group, "mode": unit.mode.lstrip("0")}
+            yield Expectation("file", f"/{path}", want)
+
+
+def _packages(plan: Plan, host: Host, applied: list[Unit]) -> Iterator[Expectation]:
+    features = tuple(inventory.features(plan, host))
+    names = {p for role in {u.role for u in applied} for p in packages(host.platform, role, features)}
+    yield from (Expectation("package", name, {"installed": True}) for name in sorted(names))
+
+
+def _services(host: Host, applied: list[Unit], files: Files) -> Iterator[Expectation]:
+    for unit in applied:
+        own = tuple(path for path in files if unit.has(path))
+        if own:
+            for name in unit.services(own):
+                yield Expectation("service", name, {"active": "active", "enabled": OneOf(("enabled", "static"))})
+        elif unit.service and not unit.each:
+            yield Expectation("service", unit.service, {"active": OneOf(("inactive", "failed"))}, optional=True)
+    if host.kind == "gateway" and host.platform == "debian":
+        yield Expectation("service", "topology-filter", {"enabled": "enabled"})
+        yield Expectation("service", "nftables", {"enabled": "masked"})
+
+
+def _listeners(host: Host, files: Files) -> Iterator[Expectation]:
+    if host.platform != "debian":
+        return
+    for path, ports in _LISTENERS.items():
+        if path in files:
+            yield from (Expectation("listen", port, {"program": program}) for port, program in ports)
+    if re.search(r"^allow ", files.get("etc/chrony/chrony.conf", ""), re.MULTILINE):
+        yield Expectation("listen", "123/udp", {"program": "chronyd"})
+    sync = re.search(r"^\s*Port (\d+)", files.get("etc/conntrackd/conntrackd.conf", ""), re.MULTILINE)
+    if sync:
+        yield Expectation("listen", f"{sync[1]}/udp", {"program": "conntrackd"})
+    for path, text in files.items():
+        port = re.search(r"^ListenPort = (\d+)", text, re.MULTILINE) if path.startswith("etc/wireguard/") else None
+        if port:
+            # the kernel's own sockets have no program
+            yield Expectation("listen", f"{port[1]}/udp", {"program": OneOf(("", "wireguard-go"))})
+
+
+def _ports_of_tools(files: Files) -> tuple[str, ...]:
+    """Return patterns of ports that programs take as they come: BFD's own (RFC 5881, 4), state synchronisation's."""
+    found = []
+    if "etc/frr/frr.conf" in files:
+        found.append("* bfdd")
+    if "etc/conntrackd/conntrackd.conf" in files:
+        found.append("* conntrackd")
+    return tuple(found)
+
+
+def _management(plan: Plan, host: Host) -> tuple[str, ...]:
+    """Return what a lab adds to a host."""
+    if plan.district.lab is None:
+        return ()
+    from topology.lab.names import MANAGEMENT_INTERFACE
+
+    leased = tuple(i.name for i in host.of_kind("uplink") if not i.static)
+    return (f"{MANAGEMENT_INTERFACE} *", *(f"{name} *" for name in leased))
+
+
+def _addresses(plan: Plan, host: Host) -> Iterator[Expectation]:
+    migration = plan.sites[host.site].place.data.migration
+    for interface in host.interfaces:
+        for address in _with_length(interface):
+            if migration == "ipv4-only" and ":" in address and interface.kind not in ("uplink", "tunnel", "vpn"):
+                continue
+            yield Expectation("address", f"{interface.name} {address}")
+        for shared in interface.shared:
+            yield Expectation("address", f"{interface.name} {shared}/{128 if ':' in shared else 32}", optional=True)
+
+
+def _with_length(interface: Interface) -> list[str]:
+    if interface.kind == "uplink":
+        return [str(a) for a in interface.static]
+    if interface.kind == "vpn":
+        lengths = (24, 64)
+    else:
+        lengths = _NETWORKD_LENGTHS.get(interface.kind, (31, 127))
+    found = [f"{a}/{lengths[':' in a]}" for a in interface.addresses]
+    return found + [legacy.address for legacy in interface.legacy]
+
+
+def _routes(plan: Plan, host: Host) -> Iterator[Expectation]:
+    """Default routes of ordinary hosts; of gateways a way to every other site of the plan (by BGP)."""
+    migration = plan.sites[host.site].place.data.migration
+    families = (4,) if migration == "ipv4-only" else (4, 6)
+    if host.kind != "gateway":
+        first = next(host.of_kind("host"), None)
+        if host.kind == "internet" or first is None or first.network is None:
+            return
+        network = plan.sites[host.site].network(first.network)
+        routers = plan.district.space.host(network.second_octet, network.third_octet, 1)[:2]
+        for router in routers:
+            if (6 if ":" in router else 4) in families:
+                yield Expectation("route", "default" + ("6" if ":" in router else "4"), {"via": router})
+        return
+    devices = {i.name for i in host.interfaces if i.kind in ("radio", "leased", "tunnel", "lan")}
+    for site in plan.sites.values():
+        if site.slug == host.site or not plan.gateways(site.slug):
+            continue
+        both = plan.sites[site.slug].place.data.migration != "ipv4-only"
+        for address in next(plan.gateways(site.slug)[0].of_kind("loopback")).addresses[: 2 if both else 1]:
+            if (6 if ":" in address else 4) in families:
+                yield Expectation(
+                    "route", f"to {address}", {"dev": OneOf(tuple(sorted(devices))), "protocol": OneOf(("bgp",))}
+                )
+
+
+def _sysctls(files: Files) -> Iterator[Expectation]:
+    for path, text in files.items():
+        if path.startswith("etc/sysctl.d/"):
+            for line in text.splitlines():
+                name, sep, value = line.partition("=")
+                if sep and not line.startswith("#"):
+                    # a dash before the name: sysctl(8) goes on when the kernel has no such setting
+                    optional = name.startswith("-")
+                    thing = name.strip().lstrip("-").strip()
+                    yield Expectation("sysctl", thing, {"value": " ".join(value.split())}, optional=optional)
+
+
+def _users(plan: Plan, host: Host) -> Iterator[Expectation]:
+    shell, group = {"debian": ("/bin/bash", "sudo"), "freebsd": ("/bin/sh", "wheel")}[host.platform]
+    for admin in plan.district.admins:
+        yield Expectation("user", admin.name, {"shell": shell, "administrator": True, "password": "locked"})
+        for key in admin.keys:
+            yield Expectation("key", f"{admin.name} {fingerprint(key)}")
+    yield Expectation("user", f"group {group}", {}, optional=True)
+    if plan.district.lab is not None:
+        from topology.lab.names import LAB_USER, LabNames
+
+        names = LabNames(plan.district.lab.name)
+        public = names.private_key.with_suffix(".pub")
+        yield Expectation("user", LAB_USER, {"shell": "/bin/bash"})
+        if public.exists():
+            yield Expectation("key", f"{LAB_USER} {fingerprint(public.read_text())}")
+
+
+def fingerprint(key: str) -> str:
+    """Return a public key's SHA-256 fingerprint as ssh-keygen -l prints it; of an unreadable key the text itself."""
+    for word in key.split():
+        if word.startswith("AAAA"):
+            try:
+                digest = hashlib.sha256(base64.b64decode(word)).digest()
+            except ValueError:
+                break
+            return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+    return key.strip()
+
+
+def _ruleset(host: Host, files: Files) -> Iterator[Expectation]:
+    if "etc/nftables.conf" in files:
+        yield Expectation("ruleset", "filter", {"loaded": "as rendered"})
+
+
+def _shape(files: Files) -> Iterator[Expectation]:
+    """Every class of the shaper, with its rate and ceiling in bit/s."""
+    for line in files.get("etc/topology/tc.batch", "").splitlines():
+        found = re.match(r"class add dev (\S+) parent \S+ classid (\S+) htb rate (\d+)bit(?: ceil (\d+)bit)?", line)
+        if found:
+            rate = int(found[3])
+            yield Expectation("shape", f"{found[1]} {found[2]}", {
+                "rate": Near(rate, ROUNDED, "bit/s"), "ceiling": Near(int(found[4] or rate), ROUNDED, "bit/s"),
+            })  # fmt: skip
+
+
+def _peers(plan: Plan, host: Host, files: Files) -> Iterator[Expectation]:
+    for path, text in files.items():
+        if host.kind != "gateway" or not path.startswith(FOLDERS[host.platform]) or not path.endswith(".conf"):
+            continue
+        interface = path.rsplit("/", 1)[1].removesuffix(".conf")
+        users = any(i.kind == "vpn" and i.name == interface for i in host.interfaces)
+        for part in text.split("[Peer]")[1:]:
+            fields = dict(re.findall(r"^(\w+) = (.+)$", part, re.MULTILINE))
+            allowed = ",".join(sorted(a.strip() for a in fields["AllowedIPs"].split(",")))
+            want: dict[str, object] = {"allowed": allowed}
+            if not users:
+                want["handshake"] = AtMost(HANDSHAKE, "s ago")
+            yield Expectation("peer", f"{interface} {fields['PublicKey']}", want)
+        own = plan.district.keys.wireguard.get(host.name)
+        if own:
+            yield Expectation("tunnel", interface, {"key": own})
+    if host.kind == "gateway":
+        want = {"owner": "root", "mode": "600"}
+        yield Expectation("file", f"/{FOLDERS[host.platform]}/{KEY_FILE}", want)
+
+
+def _time(plan: Plan, host: Host) -> Iterator[Expectation]:
+    """Visitors' networks get no time from their gateway; everybody else must have it."""
+    if host.kind == "internet":
+        return
+    own = next((i.network for i in host.of_kind("host")), None)
+    isolated = {n for z in plan.district.policy.zones.values() if z.isolated for n in z.networks}
+    if own not in isolated:
+        yield Expectation("time", "clock", {"synchronised": True, "offset": AtMost(OFFSET, "s")})
+
+
+def _neighbours(plan: Plan, host: Host) -> Iterator[Expectation]:
+    if host.kind != "gateway":
+        return
+    for session in routing.speaker(plan, host).sessions:
+        if session.host in plan.hosts:
+            yield Expectation(
+                "neighbour", str(ipaddress.ip_address(session.remote)), {"state": "Established", "bfd": "up"}
+            )
