@@ -91,7 +91,9 @@ def _files(text: str) -> dict[str, Things]:
 
 def _packages(text: str) -> dict[str, Things]:
     lines = [line.split() for line in text.splitlines() if line.strip()]
-    return {"package": {words[-1]: {"installed": words[0].startswith("ii")} for words in lines}}
+    # un, rc: not there, or only its configuration is left
+    there = (words for words in lines if words[0][:2] not in ("un", "rc"))
+    return {"package": {words[-1]: {"installed": words[0].startswith("ii")} for words in there}}
 
 
 def _services(text: str) -> dict[str, Things]:

@@ -209,7 +209,7 @@ def _users(plan: Plan, host: Host) -> Iterator[Expectation]:
 
         names = LabNames(plan.district.lab.name)
         public = names.private_key.with_suffix(".pub")
-        yield Expectation("user", LAB_USER, {"shell": "/bin/bash"})
+        yield Expectation("user", LAB_USER, {"shell": "/bin/bash", "administrator": False})
         if public.exists():
             yield Expectation("key", f"{LAB_USER} {fingerprint(public.read_text())}")
 
