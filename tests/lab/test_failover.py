@@ -258,21 +258,20 @@ def pinging_at_last(sources: dict[str, dict[str, str]]) -> Iterator[dict[str, St
 
 
 @contextmanager
-def sessions() -> Iterator[tuple[dict[str, Stream], Plugged]]:
+def sessions() -> Iterator[tuple[dict[str, Stream], Plugged, Plugged]]:
     """Keep TCP sessions of both families through the pair: inside the data centre, and from an office to a server.
 
     The policy lets servers ask databases (5432) and every desk the servers' web (443).
     """
     site, office = PAIR[0].site, next(s for s in offices() if PLAN.sites[s].place.kind == "skpd")
-    target = database(site)
     with ExitStack() as stack:
         server = stack.enter_context(plugged(PLAN, site, "server"))
+        # on the databases' hosts that port is the databases' own
+        target = stack.enter_context(plugged(PLAN, site, "database", 92))
         served = [(server.addresses[family], 443) for family in (4, 6)]
         stack.enter_context(stream.listening(server.netns, "echo", served))
-        stack.enter_context(
-            stream.listening(netns(PLAN, target.name), "echo", [(a, 5432) for a in addresses(target).values()])
-        )
-        inside = {f"inside-v{f}": (a, 5432) for f, a in addresses(target).items()}
+        stack.enter_context(stream.listening(target.netns, "echo", [(a, 5432) for a in target.addresses.values()]))
+        inside = {f"inside-v{f}": (a, 5432) for f, a in target.addresses.items()}
         remote = {f"office-v{f}": (a, 443) for f, (a, _) in zip((4, 6), served, strict=True)}
         streams: dict[str, Stream] = {}
         for where, wanted in ((server.netns, inside), (netns(PLAN, client(office)), remote)):
@@ -283,7 +282,7 @@ def sessions() -> Iterator[tuple[dict[str, Stream], Plugged]]:
             30,
             "sessions of both families, in and out of the data centre",
         )
-        yield streams, server
+        yield streams, server, target
 
 
 def broken(streams: dict[str, Stream]) -> list[str]:
@@ -297,21 +296,21 @@ def alive(streams: dict[str, Stream], since: float) -> dict[str, bool]:
     return {label: any(t > since for t in s.times(label)) for label, s in streams.items()}
 
 
-def fresh(server: Plugged) -> bool:
+def fresh(server: Plugged, target: Plugged) -> bool:
     """Say whether a new connection of either family passes the pair."""
     return all(
         subprocess.run(
             ["ip", "netns", "exec", server.netns, "timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{a}/5432"],
             capture_output=True, check=False,
         ).returncode == 0
-        for a in addresses(database(PAIR[0].site)).values()
+        for a in target.addresses.values()
     )  # fmt: skip
 
 
 def test_tcp_sessions_survive_a_takeover_and_the_return() -> None:
     first, second = PAIR
     assert on(second.name, "sysctl", "-n", "net.netfilter.nf_conntrack_tcp_loose").strip() == "0"
-    with sessions() as (streams, _):
+    with sessions() as (streams, _, _):
         time.sleep(1)
         cut = time.monotonic()
         lab.kill_host(NAME, first.name)
@@ -337,10 +336,10 @@ def test_without_conntrackd_no_tcp_session_survives() -> None:
     first, second = PAIR
     for member in PAIR:
         on(member.name, "systemctl", "stop", "conntrackd")
-    with sessions() as (streams, server):  # begun afterwards: the second member knows nothing of them
+    with sessions() as (streams, server, target):  # begun afterwards: the second member knows nothing of them
         lab.kill_host(NAME, first.name)
         until(lambda: owner(SHARED) == second.name, 30, "the takeover")
-        until(lambda: fresh(server), 30, "new connections through the second member")
+        until(lambda: fresh(server, target), 30, "new connections through the second member")
         time.sleep(3)
         after = time.monotonic()
         time.sleep(30)  # TCP repeats meanwhile, at least twice

@@ -70,6 +70,8 @@ def _interface(addresses: list[str], port: int, folder: str) -> list[str]:
         f"MTU = {TUNNEL_MTU}",
         "Table = off",
         f"PostUp = wg set %i private-key /{folder}/{KEY_FILE}",
+        # a new interface has no shaper, whoever made it: the role, the boot or somebody's hands
+        *(["PostUp = systemctl restart --no-block topology-shape || true"] if folder == FOLDERS["debian"] else []),
     ]
 
 
