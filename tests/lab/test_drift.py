@@ -17,6 +17,7 @@ from topology.drift.judge import judge
 from topology.drift.sweep import login_of, sweep
 from topology.expect import Expected, expect
 from topology.inventory import plan_of, variables
+from topology.render.common import context_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(420)]
 PLAN = plan_of(INVENTORY)
@@ -43,10 +44,7 @@ TUNNEL = next(i.name for i in PLAN.hosts[GATEWAY].of_kind("tunnel"))
 LAN = next(i.name for i in PLAN.hosts[GATEWAY].of_kind("lan") if i.network == "staff")
 SPEAKER = routing.speaker(PLAN, PLAN.hosts[GATEWAY])
 NEIGHBOUR = next(s for s in SPEAKER.sessions if s.interface == TUNNEL and s.family == 4)
-ROUTER = PLAN.district.space.host(
-    PLAN.sites[PLAN.hosts[SERVER].site].network(str(next(PLAN.hosts[SERVER].of_kind("host")).network)).second_octet,
-    PLAN.sites[PLAN.hosts[SERVER].site].network(str(next(PLAN.hosts[SERVER].of_kind("host")).network)).third_octet, 1,
-)[0]  # fmt: skip
+ROUTER = context_of(PLAN).router(PLAN.hosts[SERVER])[0]
 PORT = next(i.name for i in PLAN.hosts[SERVER].of_kind("host"))
 GUA = next(a for a in next(PLAN.hosts[SERVER].of_kind("host")).addresses if a.startswith("2"))
 STRANGER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWx0LWJ5LXRlc3RzLW5vdC1hLXJlYWwta2V5LS0h stranger"

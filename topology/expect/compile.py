@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ipaddress
 import re
 from collections.abc import Iterator
 
 from topology import inventory, routing
-from topology.allocate import Host, Interface, Plan
+from topology.allocate import Host, Plan
 from topology.expect.model import AtMost, Expectation, Expected, Near, OneOf, Whole
-from topology.expect.units import Unit, packages, units
+from topology.expect.units import Unit, packages, units, variables
 from topology.render import Files, render_host
-from topology.render.common import Context, context_of
+from topology.render.common import Context, context_of, with_lengths
 from topology.render.wireguard import FOLDERS, KEY_FILE
 
 ROUNDED = 0.001
@@ -22,7 +21,6 @@ OFFSET = 0.5
 """Most seconds a clock may be off: what certificates, Kerberos and logs of two hosts side by side bear."""
 HANDSHAKE = 300
 """Most seconds since a tunnel's last handshake: there is one every 120 s while packets pass (WireGuard, 6.1)."""
-_NETWORKD_LENGTHS = {"lan": (24, 64), "host": (24, 64), "loopback": (32, 128)}
 _LISTENERS = {
     "etc/unbound/unbound.conf.d/60-topology.conf": (("53/udp", "unbound"), ("53/tcp", "unbound")),
     "etc/kea/kea-dhcp4.conf": (("67/udp", "kea-dhcp4"),),
@@ -46,8 +44,8 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
     applied = [u for u in units(host.platform) if u.role in _roles(host, files)]
     found = [
         *_files(applied, files), *_packages(plan, host, applied), *_services(host, applied, files),
-        *_listeners(host, files), *_addresses(plan, host), *_routes(plan, host), *_sysctls(files),
-        *_users(plan, host), *_ruleset(host, files), *_shape(files), *_peers(plan, host, files),
+        *_listeners(host, files), *_addresses(plan, host), *_routes(context, host), *_sysctls(files),
+        *_users(plan, host), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
         *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
     ]  # fmt: skip
     owned = tuple(f"/{p}" for u in applied for p in u.owned)
@@ -140,7 +138,7 @@ def _management(plan: Plan, host: Host) -> tuple[str, ...]:
 def _addresses(plan: Plan, host: Host) -> Iterator[Expectation]:
     migration = plan.sites[host.site].place.data.migration
     for interface in host.interfaces:
-        for address in _with_length(interface):
+        for address in with_lengths(interface):
             if migration == "ipv4-only" and ":" in address and interface.kind not in ("uplink", "tunnel", "vpn"):
                 continue
             yield Expectation("address", f"{interface.name} {address}")
@@ -148,28 +146,15 @@ def _addresses(plan: Plan, host: Host) -> Iterator[Expectation]:
             yield Expectation("address", f"{interface.name} {shared}/{128 if ':' in shared else 32}", optional=True)
 
 
-def _with_length(interface: Interface) -> list[str]:
-    if interface.kind == "uplink":
-        return [str(a) for a in interface.static]
-    if interface.kind == "vpn":
-        lengths = (24, 64)
-    else:
-        lengths = _NETWORKD_LENGTHS.get(interface.kind, (31, 127))
-    found = [f"{a}/{lengths[':' in a]}" for a in interface.addresses]
-    return found + [legacy.address for legacy in interface.legacy]
-
-
-def _routes(plan: Plan, host: Host) -> Iterator[Expectation]:
+def _routes(context: Context, host: Host) -> Iterator[Expectation]:
     """Default routes of ordinary hosts; of gateways a way to every other site of the plan (by BGP)."""
+    plan = context.plan
     migration = plan.sites[host.site].place.data.migration
     families = (4,) if migration == "ipv4-only" else (4, 6)
     if host.kind != "gateway":
-        first = next(host.of_kind("host"), None)
-        if host.kind == "internet" or first is None or first.network is None:
+        if host.kind == "internet":
             return
-        network = plan.sites[host.site].network(first.network)
-        routers = plan.district.space.host(network.second_octet, network.third_octet, 1)[:2]
-        for router in routers:
+        for router in context.router(host)[:2]:
             if (6 if ":" in router else 4) in families:
                 yield Expectation("route", "default" + ("6" if ":" in router else "4"), {"via": router})
         return
@@ -180,9 +165,7 @@ def _routes(plan: Plan, host: Host) -> Iterator[Expectation]:
         both = plan.sites[site.slug].place.data.migration != "ipv4-only"
         for address in next(plan.gateways(site.slug)[0].of_kind("loopback")).addresses[: 2 if both else 1]:
             if (6 if ":" in address else 4) in families:
-                yield Expectation(
-                    "route", f"to {address}", {"dev": OneOf(tuple(sorted(devices))), "protocol": OneOf(("bgp",))}
-                )
+                yield Expectation("route", f"to {address}", {"dev": OneOf(tuple(sorted(devices))), "protocol": "bgp"})
 
 
 def _sysctls(files: Files) -> Iterator[Expectation]:
@@ -198,12 +181,11 @@ def _sysctls(files: Files) -> Iterator[Expectation]:
 
 
 def _users(plan: Plan, host: Host) -> Iterator[Expectation]:
-    shell, group = {"debian": ("/bin/bash", "sudo"), "freebsd": ("/bin/sh", "wheel")}[host.platform]
+    shell = variables(host.platform)["base"]["base_shell"]
     for admin in plan.district.admins:
         yield Expectation("user", admin.name, {"shell": shell, "administrator": True, "password": "locked"})
         for key in admin.keys:
             yield Expectation("key", f"{admin.name} {fingerprint(key)}")
-    yield Expectation("user", f"group {group}", {}, optional=True)
     if plan.district.lab is not None:
         from topology.lab.names import LAB_USER, LabNames
 
@@ -226,7 +208,7 @@ def fingerprint(key: str) -> str:
     return key.strip()
 
 
-def _ruleset(host: Host, files: Files) -> Iterator[Expectation]:
+def _ruleset(files: Files) -> Iterator[Expectation]:
     if "etc/nftables.conf" in files:
         yield Expectation("ruleset", "filter", {"loaded": "as rendered"})
 
@@ -278,6 +260,4 @@ def _neighbours(plan: Plan, host: Host) -> Iterator[Expectation]:
         return
     for session in routing.speaker(plan, host).sessions:
         if session.host in plan.hosts:
-            yield Expectation(
-                "neighbour", str(ipaddress.ip_address(session.remote)), {"state": "Established", "bfd": "up"}
-            )
+            yield Expectation("neighbour", session.remote, {"state": "Established", "bfd": "up"})

@@ -55,7 +55,7 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 @cache
-def _variables(platform: str) -> dict[str, dict[str, Any]]:
+def variables(platform: str) -> dict[str, dict[str, Any]]:
     """Return role -> its variables of a platform, defaults below them."""
     found = {}
     for folder in sorted(p for p in ROLES.iterdir() if p.is_dir()):
@@ -72,7 +72,7 @@ def units(platform: str) -> tuple[Unit, ...]:
     """Return every role's units on a platform; KeyError for a platform without roles."""
     owner, group = _OWNER[platform]
     found = []
-    for role, values in _variables(platform).items():
+    for role, values in variables(platform).items():
         for unit in values.get(f"{role}_units", ()):
             keep = unit.get("keep", ())
             if isinstance(keep, str):  # the name of a default: "{{ network_keep }}"
@@ -87,7 +87,7 @@ def units(platform: str) -> tuple[Unit, ...]:
 
 def packages(platform: str, role: str, features: tuple[str, ...]) -> tuple[str, ...]:
     """Return the packages that a role installs on a host with these features."""
-    value = _variables(platform).get(role, {}).get(f"{role}_packages", ())
+    value = variables(platform).get(role, {}).get(f"{role}_packages", ())
     if isinstance(value, str):
         value = NativeEnvironment().from_string(value).render(topology_features=list(features))
     return tuple(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from topology.allocate import Host, Plan
+from topology.allocate import Host, Interface, Plan
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -87,6 +87,18 @@ def fill(template: str, **values: object) -> str:
 @cache
 def _template(name: str) -> Template:
     return environment().get_template(name)
+
+
+_LENGTHS = {"lan": (24, 64), "host": (24, 64), "loopback": (32, 128), "vpn": (24, 64)}
+"""Kind of interface -> its prefix lengths in IPv4 and IPv6; of links and tunnels 31 and 127."""
+
+
+def with_lengths(interface: Interface) -> list[str]:
+    """Return an interface's addresses with their prefix lengths; of an uplink the static ones."""
+    if interface.kind == "uplink":
+        return list(interface.static)
+    v4, v6 = _LENGTHS.get(interface.kind, (31, 127))
+    return [*lengths(interface.addresses, v4, v6), *(legacy.address for legacy in interface.legacy)]
 
 
 def lengths(addresses: tuple[str, ...], v4: int = 24, v6: int = 64) -> list[str]:

@@ -6,9 +6,7 @@ The same for guests and for gateways on Linux (the lab and spare boxes).
 from __future__ import annotations
 
 from topology.allocate import Host, Interface
-from topology.render.common import Context, fill, lengths, time_clients
-
-_LENGTHS = {"lan": (24, 64), "host": (24, 64), "loopback": (32, 128)}
+from topology.render.common import Context, fill, time_clients, with_lengths
 
 
 def files(context: Context, host: Host) -> dict[str, str]:
@@ -74,13 +72,9 @@ def _networks(context: Context, host: Host, header: str) -> dict[str, str]:
 
 
 def _addresses(interface: Interface, migration: str) -> list[str]:
-    v4, v6 = _LENGTHS.get(interface.kind, (31, 127))
-    if interface.kind == "uplink":
-        # whatever the migration: networkd would take IPv4 off for a moment, and NAT forget its sessions
-        return list(interface.static)
-    found = lengths(interface.addresses, v4, v6)
-    found += [legacy.address for legacy in interface.legacy]
-    return [a for a in found if ":" not in a] if migration == "ipv4-only" else found
+    found = with_lengths(interface)
+    # an uplink keeps both families: networkd would take IPv4 off for a moment, and NAT forget its sessions
+    return [a for a in found if ":" not in a or interface.kind == "uplink" or migration != "ipv4-only"]
 
 
 def _routers(context: Context, interface: Interface, host: Host, migration: str) -> list[str]:

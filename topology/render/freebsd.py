@@ -17,9 +17,8 @@ from topology.policy import Box
 from topology.policy import box as box_of
 from topology.render import dnctl, pf
 from topology.render.advertise import advertised
-from topology.render.common import Context, fill, lengths, time_clients
+from topology.render.common import Context, fill, time_clients, with_lengths
 
-_LENGTHS = {"lan": (24, 64), "host": (24, 64), "loopback": (32, 128), "vpn": (24, 64)}
 _ELSEWHERE = ("tunnel", "vpn")
 """Kinds of interface that wg-quick makes."""
 _GROUPED = ("radio", "leased")
@@ -107,7 +106,7 @@ def _provider(host: Host) -> str | None:
 
 def interfaces_json(host: Host) -> str:
     """Return the list of a gateway's interfaces with their groups and addresses (with lengths)."""
-    rows = [{"name": i.name, "groups": groups(i), "addresses": _with_lengths(i, host, True)} for i in host.interfaces]
+    rows = [{"name": i.name, "groups": groups(i), "addresses": with_lengths(i)} for i in host.interfaces]
     trunks = [{"name": parent, "groups": ["trunk"], "addresses": []} for parent in _trunks(host)]
     return "[\n" + ",\n".join(json.dumps(row) for row in [*rows, *trunks]) + "\n]\n"
 
@@ -123,12 +122,8 @@ def variable(name: str) -> str:
     return name.replace(".", "_").replace("-", "_")
 
 
-def _with_lengths(interface: Interface, host: Host, v6: bool) -> list[str]:
-    if interface.kind == "uplink":
-        return [a for a in interface.static if v6 or ":" not in a]
-    long4, long6 = _LENGTHS.get(interface.kind, (31, 127))
-    found = [*lengths(interface.addresses, long4, long6), *(legacy.address for legacy in interface.legacy)]
-    return [a for a in found if v6 or ":" not in a]
+def _of_families(interface: Interface, v6: bool) -> list[str]:
+    return [a for a in with_lengths(interface) if v6 or ":" not in a]
 
 
 def _trunks(host: Host) -> dict[str, list[int]]:
@@ -148,7 +143,7 @@ def _settings(context: Context, host: Host, v6: bool) -> list[tuple[str, str]]:
         if interface.kind in _ELSEWHERE:
             continue
         name = variable(interface.name)
-        addresses = _with_lengths(interface, host, v6)
+        addresses = _of_families(interface, v6)
         if interface.kind == "loopback":
             found += [(f"ifconfig_{name}_alias{n}", _inet(a)) for n, a in enumerate(addresses)]
             continue
