@@ -18,7 +18,7 @@ def hosts(plan: Plan) -> list[str]:
 
 def test_the_filter_is_confirmed_and_drops_what_nobody_permits(box: Host) -> None:
     assert box.check_output("topology-filter status") == "confirmed"
-    loaded = json.loads(box.check_output("nft -j list chains inet topology"))["nftables"]
+    loaded = json.loads(box.check_output("nft -j list table inet topology"))["nftables"]
     policies = {c["chain"]["hook"]: c["chain"]["policy"] for c in loaded if c.get("chain", {}).get("hook")}
     assert {policies[hook] for hook in ("input", "forward", "output")} == {"drop"}
 
