@@ -6,6 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 INVENTORY     ?= inventories/luwu
 LAB           ?= inventories/lab
+SERVICES      ?= inventories/lab-services
 DOCUMENTATION ?= build/documentation/site/index.html
 WORKERS       ?= 2
 FUZZ_EXAMPLES ?= 2000
@@ -31,6 +32,7 @@ lab_is_up = $(is_root) && "$$TOPOLOGY_VENV/bin/topology" lab status $(LAB) >/dev
 # Only what exists is run, and a target with nothing to run fails: see `some`.
 fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tests/fuzz)
 lab_tests   = $(wildcard tests/lab tests/drift)
+service_tests = $(if $(wildcard tests/lab/service/test_*.py),tests/lab/service)
 bench_tests = $(wildcard tests/bench)
 linted_yaml = $(wildcard .yamllint .ansible-lint .pre-commit-config.yaml .config mkdocs.yml inventories playbooks roles molecule deploys docs tests)
 some = @test -n "$(strip $1)" || { echo "make $@: $2 not found: nothing to run" >&2; exit 1; }
@@ -79,7 +81,7 @@ lab-apply: setup
 lab-verify: setup
 	$(call some,$(lab_tests),tests/lab)
 	@$(phase) 'lab: document' ansible-playbook -i $(LAB) playbooks/document.yml
-	@$(phase) 'lab: tests' pytest $(lab_tests) -m 'lab and not runtime and not slow and not long and not vm'
+	@$(phase) 'lab: tests' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) -m 'lab and not runtime and not slow and not long and not vm'
 
 .PHONY: lab-user
 lab-user: setup
@@ -119,9 +121,28 @@ around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
 	if [ -z "$$keep$(KEEP_LAB)" ]; then $(phase) 'lab: down' topology lab down $(LAB) || status=1; fi; \
 	exit $$status
 
+# Two labs, one after the other: the network, then the services. With LONG=yes also what takes minutes.
 .PHONY: test-lab
 test-lab: setup
-	$(call around_lab,$(again) lab-apply && $(again) test-checkers && $(again) lab-verify && $(again) lab-runtime)
+	$(call around_lab,$(again) lab-apply && $(again) test-checkers && $(again) lab-verify && $(again) lab-runtime \
+		&& if [ -n "$(LONG)" ]; then $(again) lab-long; fi)
+	$(if $(service_tests),@$(again) test-services LAB=$(SERVICES))
+
+.PHONY: test-services
+test-services: setup
+	$(call around_lab,$(again) lab-apply && $(again) services-verify && if [ -n "$(LONG)" ]; then $(again) services-long; fi)
+
+.PHONY: services-verify
+services-verify: setup
+	@$(phase) 'services: tests' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(service_tests) -m 'lab and not long and not vm'
+
+.PHONY: services-long
+services-long: setup
+	@$(phase) 'services: losses and recovery' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(service_tests) -m 'lab and long and not vm'
+
+.PHONY: lab-long
+lab-long: setup
+	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) -m 'lab and long and not vm'
 
 # Every rendered file of every gateway, judged by the daemons' own checkers, which come from the lab's mirror.
 .PHONY: test-checkers
@@ -137,7 +158,8 @@ lab-runtime: setup
 .PHONY: test-all
 test-all: setup ## make test, and the slow ones: long failures, virtual machines, Molecule (root)
 	@$(is_root) || { echo 'make test-all: needs root (sudo make test-all)' >&2; exit 1; }
-	$(call around_lab,$(again) test KEEP_LAB=yes && $(phase) 'tests: slow' pytest -m 'slow and not lab or long or vm' $(fast_tests) $(lab_tests))
+	@$(again) test LONG=yes
+	@$(phase) 'tests: slow' pytest -m '(slow or vm) and not lab' $(fast_tests)
 	@$(phase) 'molecule' molecule test --all
 
 # Every linter runs, so that one round shows everything.

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 INVENTORIES = {
     "luwu": ROOT / "inventories" / "luwu",
     "lab": ROOT / "inventories" / "lab",
+    "lab-services": ROOT / "inventories" / "lab-services",
     "sawah": ROOT / "tests" / "districts" / "sawah",
 }
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.lab import copies, play
 from tests.lab.figures import record
-from tests.lab.where import INVENTORY, ROOT
+from tests.lab.where import INVENTORY, ROOT, desks
 from topology import lab
 from topology.inventory import plan_of
 
@@ -31,7 +31,7 @@ assert INTERNET is not None
 BLOCKED = str(ipaddress.ip_network(INTERNET.prefix)[77])
 # beyond the wire: an office's IPv6 leaves by the hubs, but for what its own uplink's wire has
 BLOCKED6 = str(ipaddress.ip_network(INTERNET.prefix6)[-1] + 0x78)
-CLIENTS = [h.name for h in PLAN.hosts.values() if h.kind == "pc" and next(h.of_kind("host")).network != "guest"]
+CLIENTS = [h.name for h in desks(PLAN)]
 
 
 def pyinfra(deploy: str, *words: str, inventory: str | Path = INVENTORY) -> subprocess.CompletedProcess[str]:

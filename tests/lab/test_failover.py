@@ -13,7 +13,7 @@ import pytest
 from tests.lab import stream
 from tests.lab.figures import record
 from tests.lab.stream import PING_INTERVAL, Plugged, Stream, addresses, longest_silence, netns, plugged, until
-from tests.lab.where import INVENTORY
+from tests.lab.where import INVENTORY, desks, network
 from topology import bandwidth, lab
 from topology.allocate import Host, Link
 from topology.inventory import plan_of
@@ -39,19 +39,12 @@ def on(host: str, *command: str) -> str:
 
 def client(site: str) -> str:
     """Return a site's ordinary client in the lab."""
-    return next(
-        h.name for h in PLAN.hosts.values()
-        if h.site == site and h.kind == "pc" and next(h.of_kind("host")).network != "guest"
-    )  # fmt: skip
+    return next(h.name for h in desks(PLAN) if h.site == site)
 
 
 def database(site: str) -> Host:
     """Return a host in the databases' network, which may be pinged from everywhere."""
-    return next(h for h in PLAN.hosts.values() if h.site == site and h.kind == "guest" and _first(h) == "database")
-
-
-def _first(host: Host) -> str | None:
-    return next((i.network for i in host.of_kind("host")), None)
+    return next(h for h in PLAN.hosts.values() if h.site == site and network(h) == "database")
 
 
 def gateway(site: str) -> str:
@@ -61,7 +54,7 @@ def gateway(site: str) -> str:
 def offices() -> list[str]:
     """Return the sites that are no hub and have a client in the lab."""
     hubs = {h.site for h in HUBS}
-    with_client = {h.site for h in PLAN.hosts.values() if h.kind == "pc"}
+    with_client = {h.site for h in desks(PLAN)}
     return [s for s in PLAN.sites if s not in hubs and s in with_client]
 
 

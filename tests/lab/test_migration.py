@@ -23,7 +23,7 @@ from topology.render import nat64
 from topology.render.common import context_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
-OFFICE, CLIENT, VISITOR, SERVER = "diskominfo", "diskominfo-client", "diskominfo-visitor", "dc-dns1"
+OFFICE, CLIENT, VISITOR, SERVER = "diskominfo", "diskominfo-client", "diskominfo-visitor", "dc-mon1"
 GATEWAY = "diskominfo-gw"
 WEB4, WEB = 80, 443
 """Ports of the service that has IPv4 only, and of the one with both families."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.where import INVENTORY
+from tests.lab.where import INVENTORY, desks
 from topology import lab
 from topology.allocate import Plan, allocate, sliced
 from topology.load import load
@@ -19,7 +19,7 @@ def plan() -> Plan:
 
 def clients(plan: Plan) -> list[str]:
     """Return the clients that may reach something: not the visitors."""
-    return [h.name for h in plan.hosts.values() if h.kind == "pc" and next(h.of_kind("host")).network != "guest"]
+    return [h.name for h in desks(plan)]
 
 
 def ping(plan: Plan, source: str, address: str, *options: str) -> bool:
@@ -42,7 +42,7 @@ def test_every_client_reaches_the_data_centre_in_both_families(plan: Plan) -> No
     unreached = [
         f"{client} -> {target} {address}"
         for client in clients(plan)
-        for target in ("dc-pg1", "dc-dns1")
+        for target in ("dc-database", "dc-mon1")
         for address in addresses(plan, target)
         if not ping(plan, client, address)
     ]
@@ -72,7 +72,7 @@ def test_the_kecamatan_goes_over_its_radio_link(plan: Plan) -> None:
     link = plan.links["kantor-bupati--belopa"]
     expected = link.far_end("belopa-gw").addresses
     name = plan.district.lab.name
-    for family, address in (("-4", addresses(plan, "dc-pg1")[0]), ("-6", addresses(plan, "dc-pg1")[1])):
+    for family, address in (("-4", addresses(plan, "dc-database")[0]), ("-6", addresses(plan, "dc-database")[1])):
         done = lab.exec_in(name, "belopa-gw", ["ip", family, "route", "get", address])
         assert any(f"via {hop} " in done.stdout for hop in expected), done.stdout
 

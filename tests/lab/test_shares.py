@@ -18,7 +18,7 @@ import pytest
 from tests.lab import stream
 from tests.lab.figures import record
 from tests.lab.stream import Plugged, Stream, addresses, netns, plugged
-from tests.lab.where import INVENTORY
+from tests.lab.where import INVENTORY, desks
 from topology import bandwidth, lab
 from topology.allocate import Host
 from topology.inventory import plan_of
@@ -41,7 +41,7 @@ HEADROOM = 3.0
 
 def pair_of_sites() -> tuple[str, str]:
     """Return two sites with a client each, the second below the first: they share the first's radio link."""
-    with_client = {h.site for h in PLAN.hosts.values() if h.kind == "pc"}
+    with_client = {h.site for h in desks(PLAN)}
     return next(
         (above, below)
         for above in PLAN.sites
@@ -55,10 +55,7 @@ LINK = PLAN.backbone.uplink[SITES[0]].name
 
 
 def client(site: str) -> Host:
-    return next(
-        h for h in PLAN.hosts.values()
-        if h.site == site and h.kind == "pc" and next(h.of_kind("host")).network != "guest"
-    )  # fmt: skip
+    return next(h for h in desks(PLAN) if h.site == site)
 
 
 def gateways() -> list[str]:

@@ -24,7 +24,7 @@ from topology.inventory import plan_of
 from topology.render.wireguard import KEY_PLACEHOLDER
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(1200)]
-SERVER, DATABASE = "dc-dns1", "dc-pg1"
+SERVER, DATABASE = "dc-mon1", "dc-database"
 WEB, SSH, SQL = 443, 22, 5432
 USER, ADMIN, GUEST = "vpn-ani", "vpn-budi", "vpn-citra"
 TOOLS = ROOT / "build" / "checkers"

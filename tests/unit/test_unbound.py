@@ -94,8 +94,10 @@ def test_the_districts_zones_are_asked_of_its_public_servers_only() -> None:
 
 
 def test_a_lab_asks_the_servers_it_has() -> None:
-    text = _text(context("lab"), context("lab").plan.hosts["belopa-gw"])
-    assert set(_values(text, "stub-addr")) == {"10.129.112.53", "fd47:1f2a:47bc:8170::53"}
+    text = _text(context("lab-services"), context("lab-services").plan.hosts["diskominfo-gw"])
+    asked = {f"10.{net}.112.53" for net in (129, 130, 131)} | {f"fd47:1f2a:47bc:{net}70::53" for net in (81, 82, 83)}
+    assert set(_values(text, "stub-addr")) == asked
+    assert not _values(_text(context("lab"), context("lab").plan.hosts["belopa-gw"]), "stub-addr")
 
 
 def test_without_servers_the_districts_zone_ends_here() -> None:

@@ -1,0 +1,1 @@
+"""Tests of the district's services. They need a lab that has them: inventories/lab-services or a scenario's own."""
