@@ -11,7 +11,7 @@ from topology import inventory, routing
 from topology.allocate import Host, Plan
 from topology.expect.model import AtMost, Expectation, Expected, Near, OneOf, Whole
 from topology.expect.units import Unit, packages, units, variables
-from topology.render import Files, render_host
+from topology.render import Files, postgresql, render_host
 from topology.render.common import Context, context_of, with_lengths
 from topology.render.wireguard import FOLDERS, KEY_FILE
 
@@ -29,6 +29,11 @@ _LISTENERS = {
         ("179/tcp", "bgpd"), ("3784/udp", "bfdd"), ("3785/udp", "bfdd"), ("4784/udp", "bfdd"),
     ),
     "etc/ssh/sshd_config.d/10-topology.conf": (("22/tcp", "sshd"),),
+    "etc/default/etcd": ((f"{postgresql.ETCD}/tcp", "etcd"), (f"{postgresql.ETCD_PEER}/tcp", "etcd")),
+    "etc/patroni/config.yml": ((f"{postgresql.REST}/tcp", "patroni"), (f"{postgresql.SQL}/tcp", "postgres")),
+    "etc/haproxy/haproxy.cfg": ((f"{postgresql.PROXY}/tcp", "haproxy"),),
+    "etc/pgbackrest/pgbackrest.conf": ((f"{postgresql.BACKUP}/tcp", "pgbackrest"),),
+    "etc/pgbackrest.conf": ((f"{postgresql.BACKUP}/tcp", "pgbackrest"),),
 }  # fmt: skip
 """Rendered file -> ports (IANA's) and programs of the daemon it configures."""
 _RULES = ("etc/nftables.conf", "etc/topology/shape.nft")
@@ -46,7 +51,7 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
         *_files(applied, files), *_packages(plan, host, applied), *_services(host, applied, files),
         *_listeners(host, files), *_addresses(plan, host), *_routes(context, host), *_sysctls(files),
         *_users(plan, host), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
-        *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
+        *_neighbours(plan, host), *_time(plan, host), *_kept(files), Expectation("mount", "/", {"mode": "rw"}),
     ]  # fmt: skip
     owned = tuple(f"/{p}" for u in applied for p in u.owned)
     kept = tuple(f"*/{name}" for u in applied for name in u.keep)
@@ -253,6 +258,17 @@ def _time(plan: Plan, host: Host) -> Iterator[Expectation]:
     isolated = {n for z in plan.district.policy.zones.values() if z.isolated for n in z.networks}
     if own not in isolated:
         yield Expectation("time", "clock", {"synchronised": True, "offset": AtMost(OFFSET, "s")})
+
+
+def _kept(files: Files) -> Iterator[Expectation]:
+    """Yield what a host made itself and may not show: its key, and a database member's passwords."""
+    if "etc/patroni/config.yml" in files or "etc/pgbackrest.conf" in files:
+        want = {"owner": "root", "group": "ssl-cert", "mode": "640"}
+        yield Expectation("file", f"{postgresql.TLS}/host.key", want)
+    if "etc/patroni/config.yml" in files:
+        for name in ("secrets.json", "member.env"):
+            want = {"owner": "root", "group": "root", "mode": "600"}
+            yield Expectation("file", f"/etc/topology/postgresql/{name}", want)
 
 
 def _neighbours(plan: Plan, host: Host) -> Iterator[Expectation]:

@@ -28,7 +28,7 @@ TLS = "/etc/topology/tls"
 """Folder of the host's key and certificate and of the authority's (role `authority`)."""
 PROGRAMS = (
     "usr/local/sbin/postgresql-member", "usr/local/sbin/postgresql-archive-wal",
-    "usr/local/sbin/postgresql-restore-wal", "usr/local/sbin/postgresql-backup",
+    "usr/local/sbin/postgresql-restore-wal", "usr/local/sbin/postgresql-backup", "usr/local/sbin/postgresql-restore",
 )  # fmt: skip
 """Paths of rendered files that need mode 0755."""
 SQL, PROXY, REST, ETCD, ETCD_PEER, BACKUP = 5432, 5433, 8008, 2379, 2380, 8432
@@ -154,6 +154,9 @@ def _member(context: Context, host: Host, database: Database) -> dict[str, str]:
         "etc/topology/postgresql/databases": mark + "".join(f"{name}\n" for name in databases(plan)),
         PROGRAMS[0]: _program("postgresql-member", header, cluster=CLUSTER),
         PROGRAMS[1]: _program("postgresql-archive-wal", header, cluster=CLUSTER),
+        PROGRAMS[4]: _program(
+            "postgresql-restore", header, cluster=CLUSTER, data=DATA, connections=str(CONNECTIONS)
+        ),
         PROGRAMS[2]: _program(
             "postgresql-restore-wal", header, cluster=CLUSTER, repositories=" ".join(str(n) for n, _ in nearest)
         ),
