@@ -92,6 +92,17 @@ def _peer_name(domain: str) -> str:
     return f"etcd.{CLUSTER}.{domain}"
 
 
+def peers(context: Context, host: Host) -> tuple[tuple[str, str], ...]:
+    """Return (address, name) of the cluster's other hosts, for /etc/hosts of a member or a repository.
+
+    pgBackRest 2.45 finds no address in a certificate, only names; and backups should not wait for DNS.
+    """
+    found = cluster(context.plan)
+    if found is None or host not in (*found.members, *found.repositories):
+        return ()
+    return tuple((address(h), h.name) for h in (*found.members, *found.repositories) if h != host)
+
+
 def databases(plan: Plan) -> tuple[str, ...]:
     """Return the databases that are due: those of applications of the rollout's year and before. Also their roles."""
     apps = plan.district.apps
@@ -144,7 +155,7 @@ def _member(context: Context, host: Host, database: Database) -> dict[str, str]:
         ),
         "etc/pgbackrest/pgbackrest.conf": fill(
             "postgresql/pgbackrest.member.j2", header=header, cluster=CLUSTER, data=DATA, tls=TLS, port=BACKUP,
-            repositories=[(n, address(r)) for n, r in enumerate(database.repositories, 1)],
+            repositories=[(n, r.name) for n, r in enumerate(database.repositories, 1)],
             clients=[r.name for r in database.repositories],
         ),
         "etc/haproxy/haproxy.cfg": fill(
@@ -169,7 +180,7 @@ def _repository(context: Context, host: Host, database: Database) -> dict[str, s
     found = {
         "etc/pgbackrest.conf": fill(
             "postgresql/pgbackrest.repository.j2", header=header, cluster=CLUSTER, data=DATA, tls=TLS, port=BACKUP,
-            members=[(n, m.name, address(m)) for n, m in enumerate(database.members, 1)],
+            members=[(n, m.name) for n, m in enumerate(database.members, 1)],
         ),
         PROGRAMS[3]: _program("postgresql-backup", header, cluster=CLUSTER),
     }  # fmt: skip

@@ -113,7 +113,7 @@ def applications() -> Iterator[None]:
            "{ apt-get -qq update && apt-get -qq install -y postgresql-client python3-psycopg2; } >/dev/null")  # fmt: skip
         sh(host, "cat >/run/topology-test-ca.crt", stdin=root + "\n")
         sh(host, "cat >/run/topology-test-write.py", stdin=AGENT.read_text())
-    until("the cluster is healthy", healthy, 180)
+    bring_home()
     yield
     for host in (NEAR, FAR):
         sh(host, f"systemctl stop {UNIT}; rm -f /run/topology-test-*", check=False)
