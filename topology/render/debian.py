@@ -15,8 +15,13 @@ def files(context: Context, host: Host) -> dict[str, str]:
     header = context.header(host)
     found = {
         "etc/hostname": f"{host.name}\n",
-        "etc/hosts": fill("debian/hosts.j2", header=header, host=host, fqdn=context.fqdn(host),
-                          peers=postgresql.peers(context, host)),  # fmt: skip
+        "etc/hosts": fill(
+            "debian/hosts.j2",
+            header=header,
+            host=host,
+            fqdn=context.fqdn(host),
+            peers=postgresql.peers(context, host),
+        ),
         "etc/sysctl.d/60-topology.conf": fill(
             "debian/sysctl.j2", header=header, gateway=host.kind == "gateway", pair=host.member is not None
         ),

@@ -258,9 +258,7 @@ def _hba(plan: Plan, members: list[str]) -> list[str]:
         found.append(f"hostssl replication replicator {member} scram-sha-256")
         found.append(f"hostssl postgres rewind {member} scram-sha-256")
     # an application's role reaches the database of its own name; through HAProxy it comes from a member
-    return found + [
-        f"hostssl sameuser +applications {source} scram-sha-256" for source in (*sources(plan), *members)
-    ]
+    return found + [f"hostssl sameuser +applications {source} scram-sha-256" for source in (*sources(plan), *members)]
 
 
 def sources(plan: Plan) -> tuple[str, ...]:

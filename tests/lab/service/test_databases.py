@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,8 @@ def applications() -> Iterator[None]:
     root = sh(PRIMARY, f"cat {pg.TLS}/ca.crt")
     for host in (NEAR, FAR):
         sh(host, "command -v psql >/dev/null && python3 -c 'import psycopg2' 2>/dev/null || "
-           "{ apt-get -qq update && apt-get -qq install -y postgresql-client python3-psycopg2; } >/dev/null")  # fmt: skip
+           "{ apt-get -qq update && apt-get -qq install -y postgresql-client python3-psycopg2; } >/dev/null"
+        )  # fmt: skip
         sh(host, "cat >/run/topology-test-ca.crt", stdin=root + "\n")
         sh(host, "cat >/run/topology-test-write.py", stdin=AGENT.read_text())
     bring_home()
@@ -322,7 +324,7 @@ def test_losing_the_data_centre_stops_writes_for_half_a_minute_and_loses_nothing
               lambda: any(r.at > back and r.rest == pg.address(PRIMARY) for r in far.acknowledged()), 60)  # fmt: skip
         time.sleep(3)
         rows = [r.at for r in far.acknowledged() if r.at > back - 5]
-        pause = max(b - a for a, b in zip(rows, rows[1:], strict=False))
+        pause = max(b - a for a, b in pairwise(rows))
         lost_rows, acknowledged = missing(PRIMARY, writers), sum(len(w.acknowledged()) for w in writers)
         figures.record("databases: failback", longest_pause_s=round(pause, 1), seconds_until_home=round(
             time.time() - back, 1), acknowledged=acknowledged, lost=len(lost_rows))  # fmt: skip
@@ -342,13 +344,19 @@ def test_a_primary_that_is_cut_off_acknowledges_nothing_and_there_is_never_a_sec
             for gateway, name in uplinks:
                 sh(gateway, f"ip link set {name} down")
             cut = time.time()
-            until("writes resume beyond the cut",
-                  lambda: any(r.at > cut + 2 and r.rest == pg.address(STANDBY) for r in far.acknowledged()), 90)  # fmt: skip
+
+            def beyond() -> bool:
+                return any(r.at > cut + 2 and r.rest == pg.address(STANDBY) for r in far.acknowledged())
+
+            until("writes resume beyond the cut", beyond, 90)
             time.sleep(max(0.0, cut + 45 - time.time()))
             alone = [r for r in near.acknowledged() if r.at > cut]
             there = [r for r in far.acknowledged() if r.at > cut and r.rest == pg.address(STANDBY)]
-            recovery = sql(PRIMARY, "select pg_is_in_recovery()") if "0" == sh(
-                PRIMARY, "runuser -u postgres -- pg_isready -q; echo $?") else "stopped"
+            recovery = (
+                sql(PRIMARY, "select pg_is_in_recovery()")
+                if sh(PRIMARY, "runuser -u postgres -- pg_isready -q; echo $?") == "0"
+                else "stopped"
+            )
             assert recovery in ("t", "stopped"), "the member that was cut off still is a primary"
         finally:
             for gateway, name in uplinks:
@@ -374,7 +382,7 @@ def test_losing_the_synchronous_standby_holds_writes_up_and_loses_nothing() -> N
         try:
             until("writes go on", lambda: any(r.at > lost + 3 for r in writers[0].acknowledged()), 60)
             rows = [r.at for r in writers[0].acknowledged()]
-            pause = max(b - a for a, b in zip(rows, rows[1:], strict=False))
+            pause = max(b - a for a, b in pairwise(rows))
         finally:
             lab.start_host(LAB, STANDBY.name)
         until("the standby is synchronous again", healthy, 120)
