@@ -223,7 +223,7 @@ def _patroni(context: Context, host: Host, database: Database) -> dict[str, obje
             "connect_address": f"{own}:{SQL}",
             "data_dir": DATA,
             "use_unix_socket": True,
-            "use_unix_socket_repl": False,
+            "use_unix_socket_repl": True,
             "authentication": {
                 "superuser": {"username": "postgres"},
                 "replication": {"username": "replicator", **verified},
@@ -253,7 +253,8 @@ def _patroni(context: Context, host: Host, database: Database) -> dict[str, obje
 
 def _hba(plan: Plan, members: list[str]) -> list[str]:
     """Return who may log in from where; what is not here is refused, and so is everything without TLS."""
-    found = ["local all postgres peer"]
+    # Patroni looks at its own timeline as the replicator before it decides whether to rewind
+    found = ["local all postgres peer", "local replication replicator scram-sha-256"]
     for member in members:
         found.append(f"hostssl replication replicator {member} scram-sha-256")
         found.append(f"hostssl postgres rewind {member} scram-sha-256")
