@@ -522,7 +522,6 @@ def _completion(options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
-    "drift": _drift,
-    "device": _device, "document": _document, "lab": _lab, "keys": _keys, "vpn": _vpn, "flows": _flows, "schema": _schema,
-    "completion": _completion,
+    "drift": _drift, "document": _document, "lab": _lab, "keys": _keys, "vpn": _vpn, "flows": _flows, "schema": _schema,
+    "completion": _completion, "device": _device,
 }  # fmt: skip

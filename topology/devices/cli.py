@@ -120,9 +120,8 @@ class Work:
             expected = self.expected[name]
             if isinstance(result, DeviceError):
                 if result.kind == "host key":
-                    findings.append(
-                        Finding(expected.site, name, _DIFFERENT, "key", "host", "", "the key that was kept", str(result))
-                    )  # fmt: skip
+                    kept = ("key", "host", "", "the key that was kept", str(result))
+                    findings.append(Finding(expected.site, name, _DIFFERENT, *kept))
                 findings += judge(expected, Observed(failed=str(result)))
             elif isinstance(result, dict):
                 findings += judge(expected, observe(self.devices[name], result))

@@ -178,11 +178,11 @@ class Session:
             raise _explained(error) from None
 
     def _push_routeros(self, lines: list[str], armed: bool) -> None:
-        prompt = r"\] (?:<SAFE>|\(safe\))?\s*>\s*$"
+        prompt = r"\][^\n]*(?:<SAFE>\s*>?|>)\s*$"
         if armed:
             self.link.write_channel(_SAFE)
-            said = self.link.read_until_pattern(pattern=r"(?:<SAFE>|\(safe\)|[Hh]ijack|taken)", read_timeout=ANSWER)
-            if not re.search(r"<SAFE>|\(safe\)", said):
+            said = self.link.read_until_pattern(pattern=r"<SAFE>|[Hh]ijack", read_timeout=ANSWER)
+            if "<SAFE>" not in said:
                 self.link.write_channel("d")  # somebody else is in safe mode: leave it to them
                 raise DeviceError("refused", "somebody else is in its safe mode")
         for line in lines:
@@ -226,7 +226,7 @@ class Session:
         try:
             if family == "routeros" and armed:
                 self.link.write_channel(_SAFE)
-                self.link.read_until_pattern(pattern=r"\]\s*>\s*$", read_timeout=ANSWER)
+                self.link.read_until_pattern(pattern=r"released", read_timeout=ANSWER)
             elif family == "ios":
                 if armed:
                     self._ask("reload cancel", expect_string=r"#")

@@ -107,7 +107,7 @@ def router_lines(text: str) -> Iterator[_RouterLine]:
             path = " ".join(words if verb is None else words[:verb])
         if verb is None:
             continue
-        values = dict(w.split("=", 1) if "=" in w else (w, "yes") for w in words[verb + 1 :])
+        values = {name: value for name, _, value in (w.partition("=") for w in words[verb + 1 :])}
         yield path, words[verb], values
 
 
@@ -195,7 +195,7 @@ def _long(name: str) -> str:
 
 
 def _vlan_list(text: str) -> list[int]:
-    found = []
+    found: list[int] = []
     for part in text.split(","):
         low, _, high = part.partition("-")
         found += range(int(low), int(high or low) + 1)

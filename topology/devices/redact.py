@@ -67,9 +67,3 @@ def _hide(match: re.Match[str]) -> str:
     mark = f'"{MARK}"' if value.startswith('"') else MARK
     return keep + ("" if keep.endswith(("=", ":", ": ")) or keep[-1].isspace() else " ") + mark
 
-
-def hide(text: str, secrets: object) -> str:
-    """Return a text for people without the secrets' values."""
-    for value in sorted((s for s in secrets if s), key=len, reverse=True) if isinstance(secrets, list | tuple) else ():
-        text = text.replace(value, MARK)
-    return text

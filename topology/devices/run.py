@@ -6,6 +6,7 @@ netmiko and paramiko block, so each device has a thread; whoever is over its tim
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -66,10 +67,8 @@ async def _one(session: Session, work: Callable[[Session], _R], limit: float) ->
             result = DeviceError("answer", f"could not be read ({type(error).__name__}: {error})")
         finally:
             session.close()
-        try:
+        with contextlib.suppress(RuntimeError):  # over its time, and everybody has gone home
             loop.call_soon_threadsafe(tell, result)
-        except RuntimeError:
-            pass  # over its time, and everybody has gone home
 
     # a thread of its own and not a pool's: a pool waits at the end for those that hang
     threading.Thread(target=body, name=session.target.device.name, daemon=True).start()

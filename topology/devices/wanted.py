@@ -18,7 +18,8 @@ OBSERVED_ONLY = frozenset({"firmware", "link", "file"})
 """Kinds that no configuration sets: a firmware is brought by hand, a link by a cable."""
 _WHOLES = {
     "routeros": (
-        Whole("vlan", ("1",)), Whole("port"), Whole("address"), Whole("ntp"), Whole("syslog"), Whole("snmp", ("public",)),
+        Whole("vlan", ("1",)), Whole("port"), Whole("address"), Whole("ntp"), Whole("syslog"),
+        Whole("snmp", ("public",)),
     ),
     "ios": (
         Whole("vlan", ("1", "1002", "1003", "1004", "1005")), Whole("port"), Whole("address"), Whole("ntp"),
