@@ -117,6 +117,7 @@ def _router_configuration(text: str) -> dict[str, Things]:
     found: dict[str, Things] = {k: {} for k in _KINDS["routeros"]["configuration"]}
     found["identity"]["name"] = {"is": "MikroTik"}
     actions: dict[str, dict[str, str]] = {}
+    used: set[str] = set()
     ports: dict[str, dict[str, Any]] = {}
     for path, verb, v in router_lines(text):
         if verb == "remove":
@@ -144,13 +145,14 @@ def _router_configuration(text: str) -> dict[str, Things]:
             found["route"]["default"] = {"gateway": v["gateway"]}
         elif path == "/system ntp client servers" and on:
             found["ntp"][v["address"]] = {}
-        elif path == "/system logging action" and v.get("target") == "remote":
-            actions[v["name"]] = v
-        elif path == "/system logging" and v.get("action") in actions and on:
-            action = actions[v["action"]]
-            found["syslog"][action["remote"]] = {"port": int(action.get("remote-port", "514"))}
+        elif path == "/system logging action" and v.get("remote"):
+            actions[v.get("name", "remote")] = v  # `set 3 remote=...` is the one called remote
+        elif path == "/system logging" and on:
+            used.add(v.get("action", "memory"))
         elif path == "/snmp community" and "name" in v and on:
             found["snmp"][v["name"]] = {"security": v.get("security", "none")}
+    for action in (v for name, v in actions.items() if name in used):
+        found["syslog"][action["remote"]] = {"port": int(action.get("remote-port", "514"))}
     found["port"] = dict(ports)
     return found
 
