@@ -108,6 +108,7 @@ def parser() -> _Parser:
         "Read every managed host in one SSH session each and show what is missing, unexpected, different or\n"
         "could not be read. Changes nothing. Exit code 3 when there is anything to show.",
     ))  # fmt: skip
+    _add_device(commands, common)
     document = add("document", "write the network documentation", "Write the documentation site and build it.")
     document.add_argument("--out", metavar="DIR", default="build/documentation", help="folder to write")
     document.add_argument("--no-build", action="store_true", help="Markdown only, no HTML")
@@ -152,6 +153,34 @@ def _add_drift(sub: _Parser) -> None:
     sub.add_argument("--junit", metavar="FILE", help="also as JUnit XML")
     sub.add_argument("--html", metavar="FILE", help="also as a page")
     sub.add_argument("--history", metavar="FILE", help="SQLite file (default: build/drift/INVENTORY.sqlite)")
+
+
+def _add_device(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    device = commands.add_parser(
+        "device", help="switches and radios: provision, check, back up", parents=[common],
+        description="Switches and radios. Logins are TOPOLOGY_DEVICE_USER and TOPOLOGY_DEVICE_PASSWORD.",
+    )  # fmt: skip
+    verbs = device.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    for verb, text in (
+        ("render", "write the configuration of new devices"), ("plan", "show what apply would push; changes nothing"),
+        ("apply", "push what differs, prove it, save it"), ("check", "what differs from the plan"),
+        ("backup", "keep all configurations in a git repository"),
+    ):  # fmt: skip
+        sub = verbs.add_parser(verb, help=text, description=text, parents=[common])
+        sub.add_argument("inventory", metavar="INVENTORY", help="folder of the inventory")
+        sub.add_argument(
+            "--hosts", metavar="PATTERN", action="append", help="only these devices or sites (may be repeated)"
+        )
+        if verb == "render":
+            sub.add_argument("--out", metavar="DIR", default="build/devices/files", help="folder to write")
+            continue
+        sub.add_argument("--at", metavar="NAME=HOST:PORT", action="append", help="where a forwarded port leads to it")
+        sub.add_argument("--known-hosts", metavar="FILE", help="default: build/devices/INVENTORY.known_hosts")
+        sub.add_argument("--limit", metavar="SECONDS", type=float, help="most time for one device")
+        if verb == "apply":
+            sub.add_argument("--management", action="store_true", help="also what may cut the device off")
+        if verb == "backup":
+            sub.add_argument("--repository", metavar="DIR", required=True, help="git repository, made when missing")
 
 
 def _add_lab(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
@@ -338,6 +367,14 @@ def _drift(options: argparse.Namespace) -> int:
     return run(sliced(_plan(inventory, options)[0]), inventory, options)
 
 
+def _device(options: argparse.Namespace) -> int:
+    from topology.allocate import sliced
+    from topology.devices.cli import run
+
+    options.quiet = True
+    return run(sliced(_plan(options.inventory, options)[0]), Path(options.inventory), options)
+
+
 def _impact(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
@@ -486,5 +523,5 @@ def _completion(options: argparse.Namespace) -> int:
 _COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
     "drift": _drift, "document": _document, "lab": _lab, "keys": _keys, "vpn": _vpn, "flows": _flows, "schema": _schema,
-    "completion": _completion,
+    "completion": _completion, "device": _device,
 }  # fmt: skip

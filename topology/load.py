@@ -23,6 +23,7 @@ from topology.rules.catalogue import CATALOGUE
 from topology.schema import (
     AppsFile,
     BackboneFile,
+    DevicesFile,
     DistrictFile,
     KecamatanFile,
     KeysFile,
@@ -74,6 +75,11 @@ _FORMS = {
         "a site and its network, like dinas.mgmt", "lokasi dan jaringannya, seperti dinas.mgmt"
     ),
     r"^20[0-9]{2}$": Both("a year of this century in quotes", "tahun pada abad ini dalam tanda kutip"),
+    r"^[A-Za-z][A-Za-z0-9/-]*[0-9]$": Both(
+        "a port or a range of ports, like ether2 or ether2-ether9",
+        "port atau rentang port, seperti ether2 atau ether2-ether9",
+    ),
+    r"^[0-9A-Za-z][0-9A-Za-z.()_-]*$": Both("a version, like 7.16.2", "versi, seperti 7.16.2"),
     r"^[a-z0-9]{1,8}$": Both("at most 8 lower-case letters and digits", "paling banyak 8 huruf kecil dan angka"),
 }
 """What a pattern of the schema means to people."""
@@ -193,6 +199,8 @@ def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> N
         parts.apps = _fit(AppsFile, parts, name, data, findings)
     elif name == "policy.yml":
         parts.policy = _fit(PolicyFile, parts, name, data, findings)
+    elif name == "devices.yml":
+        parts.devices = _fit(DevicesFile, parts, name, data, findings)
     elif name == "keys.yml" and "lab.yml" in parts.raw:
         pass  # a lab's boxes have keys of their own
     elif name in ("keys.yml", "lab/keys.yml"):
@@ -368,6 +376,7 @@ def assemble(parts: Parts) -> District:
         policy=parts.policy or default_policy(),
         keys=parts.keys or KeysFile(),
         lab=parts.lab,
+        devices=parts.devices,
     )
 
 

@@ -213,6 +213,8 @@ class HostEntry(Shape):
     description: Text | None = None
     on: Slug | None = None
     """The hypervisor a guest runs on."""
+    profile: Slug | None = None
+    """Of a switch: its profile in devices.yml, where it is not the one of its kind of site."""
     asset: Asset | None = None
 
 
@@ -482,6 +484,67 @@ class KeysFile(Shape):
     vpn_users: dict[Slug, PublicKey] = Field(default_factory=dict)
 
 
+class DevicePort(Shape):
+    """Ports of a switch that are used alike: `ether2-ether9` counts up the last number."""
+
+    ports: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9/-]*[0-9]$", max_length=60)]
+    role: Literal["uplink", "radios", "radio", "trunk", "access", "spare"]
+    """uplink: all networks, tagged, to the gateway; radios: all radio links, to the gateway's radio port; radio: one
+    radio each, in order of their host numbers; trunk: all networks, tagged (a hypervisor, another switch); access: one
+    network, untagged; spare: off."""
+    network: NetworkName | None = None
+    """Of an access port."""
+    tagged: tuple[NetworkName, ...] = Field(default=(), strict=False)
+    """Of an access port: networks that are tagged beside it (a telephone before a computer)."""
+    description: Text | None = None
+
+    @model_validator(mode="after")
+    def _access_has_a_network(self) -> DevicePort:
+        if (self.role == "access") != (self.network is not None):
+            raise ValueError("an access port names its `network`, no other port does")
+        if self.tagged and self.role != "access":
+            raise ValueError("only an access port names `tagged` networks")
+        return self
+
+
+class DeviceProfile(Shape):
+    """A model of switch or radio: how it is talked to, its ports, the firmware it should run."""
+
+    kind: Literal["switch", "radio"]
+    family: Literal["routeros", "ios", "airos", "epmp", "sftp"]
+    model: Text
+    firmware: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.()_-]*$", max_length=40)] | None = None
+    """Version as the device says it; None: any."""
+    ports: tuple[DevicePort, ...] = Field(default=(), strict=False)
+    files: tuple[Text, ...] = Field(default=(), strict=False)
+    """Of family sftp: the paths of its configuration files."""
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _family_fits(self) -> DeviceProfile:
+        fits = {"routeros": ("switch",), "ios": ("switch",), "airos": ("radio",), "epmp": ("radio",)}
+        if self.kind not in fits.get(self.family, ("switch", "radio")):
+            raise ValueError(f"family {self.family} has no {self.kind}")
+        if (self.family == "sftp") != bool(self.files):
+            raise ValueError("family sftp names its `files`, no other family does")
+        return self
+
+
+class DevicesFile(Shape):
+    """devices.yml: switches and radios, which are no hosts of Ansible's."""
+
+    profiles: dict[Slug, DeviceProfile] = Field(min_length=1)
+    switches: dict[Kind, Slug] = Field(default_factory=dict)
+    """Kind of site -> profile of its switches."""
+    radios: Slug | None = None
+    """Profile of both ends of every radio link."""
+    links: dict[str, Slug] = Field(default_factory=dict)
+    """Radio link -> profile of both its ends, where it is another one."""
+    snmp_user: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")] = "monitor"
+    """SNMPv3 user; its passwords are the environment's."""
+    notes: tuple[Text, ...] = Field(default=(), strict=False)
+
+
 class LabHostLine(Shape):
     """A host of the district that the lab boots, with its permanent number in the lab."""
 
@@ -537,6 +600,7 @@ FILES: dict[str, type[Shape]] = {
     "service": ServiceFile,
     "policy": PolicyFile,
     "keys": KeysFile,
+    "devices": DevicesFile,
     "lab": LabFile,
 }
 
