@@ -148,6 +148,7 @@ def _add_next(sub: _Parser) -> None:
 def _add_drift(sub: _Parser) -> None:
     sub.add_argument("--hosts", metavar="PATTERN", action="append", help="only these hosts or sites (may be repeated)")
     sub.add_argument("--since", action="store_true", help="show what changed since the previous sweep, no more")
+    sub.add_argument("--unknown", action="store_true", help="list addresses in use that the plan does not know")
     sub.add_argument("--json", metavar="FILE", help="also as JSON (- for standard output, instead of the text)")
     sub.add_argument("--junit", metavar="FILE", help="also as JUnit XML")
     sub.add_argument("--html", metavar="FILE", help="also as a page")

@@ -7,7 +7,7 @@ program cannot pass for the end of a section, and a section that was cut off is 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from topology.drift import parts
 from topology.drift.ask import ask
@@ -21,12 +21,17 @@ def script(expected: Expected, word: str) -> str:
     """Return the script for a host; ValueError for a platform that has none."""
     if expected.platform not in _SECTIONS:
         raise ValueError(f"no way to read a host on {expected.platform}")
+    return wrap(_SECTIONS[expected.platform](expected), word)
+
+
+def wrap(sections: Iterable[tuple[str, str]], word: str) -> str:
+    """Return a script of sections (name, text), each between lines that begin with the word."""
     lines = [
         "export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         f"word={shlex.quote(word)}",
         'say() { printf "\\n%s %s %s\\n" "$word" "$1" "$2"; }',
     ]
-    for name, body in _SECTIONS[expected.platform](expected):
+    for name, body in sections:
         # a subshell, so that nothing of one section reaches the next
         lines += [f"say {BEGIN} {name}", f"(\n{body}\n) </dev/null 2>&1", f'say {END} "{name} $?"']
     return "\n".join((*lines, "exit 0", ""))

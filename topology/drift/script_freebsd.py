@@ -23,7 +23,7 @@ def freebsd(expected: Expected) -> Iterator[tuple[str, str]]:
     # a package that is not there makes pkg fail; what it says of the others counts, but pkg itself must be there
     yield "bsd-packages", f"pkg -N >/dev/null && {{ pkg query %n {names} 2>/dev/null; true; }}" if names else ":"
     daemons = [f"wanted {e.thing} {' '.join(programs(e.thing))}".rstrip() for e in expected.of_kind("service")]
-    yield "bsd-services", _SERVICES.replace("WANTED", "\n".join(daemons))
+    yield "bsd-services", _SERVICES.replace("DAEMONS", "\n".join(daemons))
     yield "bsd-listeners", "sockstat -46ln"
     yield "bsd-addresses", "ifconfig -f inet:cidr,inet6:cidr -a"
     ways = [e.thing.removeprefix("to ") for e in expected.of_kind("route") if e.thing.startswith("to ")]
@@ -67,7 +67,7 @@ def _answers(things: Iterator[str]) -> str:
 _SERVICES = r"""
 date +%s
 cat <<'TOPOLOGY_WANTED'
-WANTED
+DAEMONS
 TOPOLOGY_WANTED
 service -e | sed 's/^/enabled /'
 ps -axo etimes=,comm= | sed 's/^ */process /'
