@@ -69,7 +69,7 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
         Whole("route"),
     ]  # fmt: skip
     if host.kind == "gateway":
-        wholes += [Whole("peer"), Whole("neighbour")]
+        wholes += [Whole("peer"), Whole("neighbour"), *([Whole("dhcp")] if any(services.dhcp(files)) else [])]
     parts = [files[path] for path in _RULES if path in files]
     texts = {"ruleset": "\n".join(parts)} if parts else {}
     return Expected(host.name, host.site, host.platform, tuple(found), tuple(wholes), owned, texts)
