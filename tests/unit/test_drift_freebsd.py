@@ -175,6 +175,7 @@ def as_planned(expected: Expected) -> dict[str, str]:
         ),
         "ifconfig": interfaces,
         "sysctl": "\n".join(f"{e.thing}: {e.want['value']}" for e in expected.of_kind("sysctl")),
+        "pfctl": "Status: Enabled for 3 days 04:05:06           Debug: Urgent",
         "mount": "/dev/ada0p2 / ufs rw 1 1",
         "pw": "root:*:0:0::0:0:Charlie &:/root:/bin/sh\ntoor:*:0:0::0:0:Bourne-again:/root:",
         "chronyc": "C0A80101,10.0.0.1,3,1.0,0.000001,0,0,0,0,0,0,0,64,Normal",

@@ -13,7 +13,7 @@ from topology.drift.observed import Observed, Things
 from topology.drift.script import BEGIN, END
 from topology.expect.compile import fingerprint
 
-_KINDS = {
+KINDS = {
     "files": ("file",), "packages": ("package",), "services": ("service",), "listeners": ("listen",),
     "addresses": ("address",), "routes": ("route",), "ways": ("route",), "sysctls": ("sysctl",),
     "users": ("user", "key"), "mounts": ("mount",), "ruleset": ("ruleset",), "shape": ("shape",),
@@ -30,14 +30,14 @@ def observe(output: str, word: str) -> Observed:
         found.failed = "the answer makes no sense: " + (_first_line(output) or "nothing came")
         return found
     for name, why in broken.items():
-        found.unobserved |= dict.fromkeys(_KINDS.get(name, ()), why)
+        found.unobserved |= dict.fromkeys(KINDS.get(name, ()), why)
     for name, text in sections.items():
         try:
             for kind, things in _READERS[name](text).items():
                 found.kinds.setdefault(kind, {}).update(things)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             why = f"the answer makes no sense ({type(error).__name__}): {_first_line(text)}"
-            found.unobserved |= dict.fromkeys(_KINDS[name], why)
+            found.unobserved |= dict.fromkeys(KINDS[name], why)
     return found
 
 
@@ -186,7 +186,9 @@ def _users(text: str) -> dict[str, Things]:
             name, uid, shell, admin, password = rest.split(" ")
             # numbers of 900-999 are those of packages; one with a shell is somebody's
             person = int(uid) >= 1000 or not shell.endswith(("nologin", "false"))
-            if name not in _SYSTEM and person:
+            # FreeBSD's second root is nobody's while it has no password
+            spare = name == "toor" and password == "locked"
+            if name not in _SYSTEM and person and not spare:
                 users[name] = {"shell": shell, "administrator": admin == "yes", "password": password}
         elif word == "key":
             name, _, key = rest.partition(" ")
@@ -271,4 +273,4 @@ _READERS: dict[str, Callable[[str], dict[str, Things]]] = {
 }  # fmt: skip
 
 for _name, (_kinds, _reader) in {**read_freebsd.READERS, **read_services.READERS, **read_seen.READERS}.items():
-    _KINDS[_name], _READERS[_name] = _kinds, _reader
+    KINDS[_name], _READERS[_name] = _kinds, _reader

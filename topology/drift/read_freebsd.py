@@ -126,8 +126,10 @@ def _routes(text: str) -> dict[str, Things]:
             continue
         network = ipaddress.ip_network(re.sub(r"%[^/]*", "", destination), strict=False)
         networks.append((network, flags, device))
-        # the system itself rejects what IPv6 knows no way for, by ::1
-        if "S" in flags and "1" not in flags and not ("R" in flags and gateway == "::1"):
+        # the system's own: what IPv6 knows no way for is rejected by ::1, and own addresses are reached by lo0
+        rejected = "R" in flags and gateway == "::1"
+        own = "H" in flags and gateway.startswith("link#") and device == "lo0"
+        if "S" in flags and "1" not in flags and not rejected and not own:
             things[f"{destination} by hand"] = {"via": gateway, "dev": device}
     for address in asked:
         parsed = ipaddress.ip_address(address)

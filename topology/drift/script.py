@@ -62,11 +62,11 @@ def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
     devices = sorted({e.thing.split()[0] for e in expected.of_kind("shape")})
     if devices:
         yield "shape", "\n".join(f"echo dev {d}; tc class show dev {d}" for d in devices) + "\n:"
-    if expected.of_kind("peer") or expected.of_kind("tunnel"):
+    if expected.looks_for("peer", "tunnel"):
         yield "peers", "date +%s; wg show all dump"
-    if expected.of_kind("neighbour"):
+    if expected.looks_for("neighbour"):
         yield "neighbours", "vtysh -c 'show bgp neighbors json'"
-    if expected.of_kind("dhcp"):
+    if expected.looks_for("dhcp"):
         yield "dhcp", parts.dhcp(paths)
     if expected.of_kind("answer"):
         yield "answers", ask(e.thing for e in expected.of_kind("answer"))

@@ -38,14 +38,14 @@ def freebsd(expected: Expected) -> Iterator[tuple[str, str]]:
     tables = [e.thing for e in expected.of_kind("table")]
     if tables:
         yield "bsd-tables", "\n".join(f"echo table {t}; pfctl -q -t {t} -T show" for t in tables) + "\n:"
-    if expected.of_kind("shape"):
+    if expected.looks_for("shape"):
         # without dummynet's module there is no pipe, and dnctl fails
         yield "bsd-shape", "dnctl pipe show && dnctl queue show"
-    if expected.of_kind("peer") or expected.of_kind("tunnel"):
+    if expected.looks_for("peer", "tunnel"):
         yield "peers", "date +%s; wg show all dump"
-    if expected.of_kind("neighbour"):
+    if expected.looks_for("neighbour"):
         yield "neighbours", "vtysh -c 'show bgp neighbors json'"
-    if expected.of_kind("dhcp"):
+    if expected.looks_for("dhcp"):
         yield "dhcp", parts.dhcp(paths)
     if expected.of_kind("answer"):
         yield "bsd-answers", _answers(e.thing for e in expected.of_kind("answer"))

@@ -124,3 +124,7 @@ class Expected:
     def of_kind(self, kind: str) -> tuple[Expectation, ...]:
         """Return the expectations of a kind."""
         return tuple(e for e in self.expectations if e.kind == kind)
+
+    def looks_for(self, *kinds: str) -> bool:
+        """Say whether anything of these kinds is judged, be it that nothing of them may be there."""
+        return any(x.kind in kinds for x in (*self.expectations, *self.wholes))
