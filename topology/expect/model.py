@@ -127,4 +127,4 @@ class Expected:
 
     def looks_for(self, *kinds: str) -> bool:
         """Say whether anything of these kinds is judged, be it that nothing of them may be there."""
-        return any(x.kind in kinds for x in (*self.expectations, *self.wholes))
+        return any(e.kind in kinds for e in self.expectations) or any(w.kind in kinds for w in self.wholes)
