@@ -11,6 +11,7 @@ import pytest
 
 from tests import checkers
 from tests.gateways import changed, context, gateways, shapes
+from topology import names
 from topology.allocate import Host
 from topology.render import unbound
 from topology.render.common import Context, context_of
@@ -157,7 +158,7 @@ def test_migration_decides_families_and_dns64() -> None:
 
 
 def test_reverse_zones() -> None:
-    assert unbound.reverse_zone(ipaddress.IPv6Network("2001:db8:7317::/48")) == "7.1.3.7.8.b.d.0.1.0.0.2.ip6.arpa."
+    assert names.reverse_zone(ipaddress.IPv6Network("2001:db8:7317::/48")) == "7.1.3.7.8.b.d.0.1.0.0.2.ip6.arpa."
 
 
 def _wrap(text: str, folder: Path, name: str) -> Path:
