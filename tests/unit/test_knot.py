@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import yaml
 
 from tests import checkers
-from tests.gateways import context
+from tests.gateways import ROOT, context
 from topology import names
 from topology.allocate import Host
 from topology.names import INTERNAL, PUBLIC
@@ -100,6 +102,20 @@ def test_the_first_host_of_the_service_is_the_primary() -> None:
     # it goes on being asked, and the hidden one is still hidden
     found = names.servers(after)
     assert found is not None and [h.name for h in found.asked] == ["drc1-dns1", "dc-dns1", "drc2-dns1"]
+
+
+@pytest.mark.parametrize("name", ["dc-dns0", "drc1-dns1"])
+def test_configurations_are_the_golden_ones(name: str) -> None:
+    here = context("lab-services")
+    files = knot.files(here, here.plan.hosts[name])
+    made = {Path(p).name: t for p, t in files.items() if not p.endswith(".zone")}
+    folder = ROOT / "tests" / "golden" / "knot" / name
+    if os.environ.get("GOLDEN_WRITE"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for file, text in made.items():
+            (folder / file).write_text(text)
+    assert made == {p.name: p.read_text() for p in folder.iterdir()}
 
 
 def _with_keys(text: str, folder: Path) -> str:
