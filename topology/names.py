@@ -237,7 +237,7 @@ class _Maker:
         for interface in host.interfaces:
             if interface.kind == "uplink":
                 continue  # the provider's addresses, in the provider's zone
-            label = interface.network or interface.link and interface.name or interface.name
+            label = interface.network or interface.name
             label = label.replace(".", "-").replace("_", "-")
             if interface.addresses and interface.addresses != own:
                 self._name(f"{host.short}-{label}.{host.site}", interface.addresses, v6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import re
 import time
@@ -106,7 +107,9 @@ def test_an_offices_resolver_validates_forward_and_reverse_names_of_both_familie
         code, flags, data = ask(desk, server, "+dnssec", *words)
         assert (code, "ad" in flags) == ("NOERROR", True), (name, kind, code, flags)
         plain = [d for d in data if not d.split()[0] == kind]
-        assert any(d == expected or ipaddress_or_none(d) == ipaddress_or_none(expected) is not None for d in plain), data
+        assert any(d == expected or ipaddress_or_none(d) == ipaddress_or_none(expected) is not None for d in plain), (
+            data
+        )
     # that there is none is proven as well
     code, flags, _ = ask(desk, server, "+dnssec", f"nobody-{time.time_ns()}.{DOMAIN}", "A")
     assert (code, "ad" in flags) == ("NXDOMAIN", True)
@@ -364,7 +367,7 @@ def gap(rows: list[tuple[float, str, str]], label: str) -> tuple[float, float]:
     assert good, f"{label} was never answered"
     every = [at for at, name, _ in rows if name == label]
     edges = [every[0], *good, every[-1]]
-    return max(b - a for a, b in zip(edges, edges[1:], strict=False)), every[-1] - good[-1]
+    return max(b - a for a, b in itertools.pairwise(edges)), every[-1] - good[-1]
 
 
 @pytest.mark.long
@@ -407,4 +410,3 @@ def test_without_the_data_centre_names_are_answered_and_its_return_repairs_the_r
         assert last < 5
         record("dns-data-centre-returned", primary_answers_after=round(back, 1), changes_travel_after=round(took, 1),
                longest_gap_seconds=round(longest, 2))  # fmt: skip
-
