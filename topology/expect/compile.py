@@ -14,7 +14,7 @@ from topology.expect import freebsd, services
 from topology.expect.daemons import daemons
 from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf, Whole
 from topology.expect.units import Unit, packages, units, variables
-from topology.render import Files, render_host
+from topology.render import Files, knot, render_host
 from topology.render.common import Context, context_of, with_lengths
 from topology.render.wireguard import FOLDERS, KEY_FILE
 
@@ -124,11 +124,19 @@ def _listeners(host: Host, files: Files) -> Iterator[Expectation]:
     sync = re.search(r"^\s*Port (\d+)", files.get("etc/conntrackd/conntrackd.conf", ""), re.MULTILINE)
     if sync:
         yield Expectation("listen", f"{sync[1]}/udp", {"program": "conntrackd"})
+    for path in knot.CONFIGURATION.values():
+        for number in sorted(set(re.findall(r'@(\d+)"', _line(files.get(path, ""), "listen")))):
+            yield from (Expectation("listen", f"{number}/{p}", {"program": "knotd"}) for p in ("udp", "tcp"))
     for path, text in files.items():
         port = re.search(r"^ListenPort = (\d+)", text, re.MULTILINE) if "etc/wireguard/" in path else None
         if port:
             # the kernel's own sockets have no program
             yield Expectation("listen", f"{port[1]}/udp", {"program": OneOf(("", "wireguard-go"))})
+
+
+def _line(text: str, key: str) -> str:
+    """Return the first line of a YAML text with a key; empty without one."""
+    return next((row for row in text.splitlines() if row.strip().startswith(f"{key}:")), "")
 
 
 def _ports_of_tools(files: Files) -> tuple[str, ...]:
