@@ -38,6 +38,7 @@ daily work:
 """
 
 
+_DIGEST = re.compile(r"[0-9]{1,5} [0-9]{1,3} [0-9] [0-9A-F]{40,96}")
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 
 
@@ -117,7 +118,7 @@ def parser() -> _Parser:
         "Write public keys that boxes made into INVENTORY/keys.yml; NAME= removes one.",
     )  # fmt: skip
     keys.add_argument("keys", nargs="+", metavar="NAME=KEY", help="gateway (or VPN user) and its public key")
-    keys.add_argument("--section", choices=("wireguard", "vpn_users"), default="wireguard", help="whose keys")
+    keys.add_argument("--section", choices=("wireguard", "vpn_users", "dnssec"), default="wireguard", help="whose keys")
     vpn = add(
         "vpn", "print a VPN user's own configuration",
         "Print the WireGuard configuration of a VPN user, one per hub; the user pastes in the private key\n"
@@ -149,6 +150,7 @@ def _add_next(sub: _Parser) -> None:
 def _add_drift(sub: _Parser) -> None:
     sub.add_argument("--hosts", metavar="PATTERN", action="append", help="only these hosts or sites (may be repeated)")
     sub.add_argument("--since", action="store_true", help="show what changed since the previous sweep, no more")
+    sub.add_argument("--unknown", action="store_true", help="list addresses in use that the plan does not know")
     sub.add_argument("--json", metavar="FILE", help="also as JSON (- for standard output, instead of the text)")
     sub.add_argument("--junit", metavar="FILE", help="also as JUnit XML")
     sub.add_argument("--html", metavar="FILE", help="also as a page")
@@ -452,6 +454,7 @@ def _lab(options: argparse.Namespace) -> int:
 
 def _keys(options: argparse.Namespace) -> int:
     """Write public keys into keys.yml; what it holds already stays."""
+    from topology import names
     from topology.keys import set_keys
 
     options.quiet = True
@@ -459,12 +462,18 @@ def _keys(options: argparse.Namespace) -> int:
     known = {h.name for h in plan.hosts.values() if h.kind == "gateway"}
     if options.section == "vpn_users":
         known = {u.name for u in plan.vpn_users}
+    elif options.section == "dnssec":
+        known = {zone.rstrip(".") for zone in names.zone_names(plan)}
     given: dict[str, str | None] = {}
     for entry in options.keys:
         name, _, key = entry.partition("=")
         if name not in known:
             return _fail(f"`{name}` is not one of the {options.section} that may have a key")
-        if key and not _PUBLIC_KEY.fullmatch(key):
+        if key and options.section == "dnssec":
+            if not _DIGEST.fullmatch(key):
+                return _fail(f"`{name}`: `{key}` is not a DS record's data (`keymgr ZONE ds` prints one)")
+            key = f'"{key}"'
+        elif key and not _PUBLIC_KEY.fullmatch(key):
             return _fail(f"`{name}`: `{key}` is not a WireGuard public key (`wg pubkey` prints one)")
         given[name] = key or None
     path = Path(options.inventory) / "keys.yml"

@@ -74,6 +74,12 @@ _FORMS = {
     r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9]*$": Both(
         "a site and its network, like dinas.mgmt", "lokasi dan jaringannya, seperti dinas.mgmt"
     ),
+    r"^[0-9]{1,5} [0-9]{1,3} [0-9] [0-9A-F]{40,96}$": Both(
+        "a DS record: key tag, algorithm, digest type, digest", "rekaman DS: tag kunci, algoritma, jenis digest, digest"
+    ),
+    r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": Both(
+        "a zone's name in lower case, without the final dot", "nama zona huruf kecil, tanpa titik akhir"
+    ),
     r"^20[0-9]{2}$": Both("a year of this century in quotes", "tahun pada abad ini dalam tanda kutip"),
     r"^[A-Za-z][A-Za-z0-9/-]*[0-9]$": Both(
         "a port or a range of ports, like ether2 or ether2-ether9",

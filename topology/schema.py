@@ -410,7 +410,9 @@ class ServiceFile(Shape):
     hosts: tuple[Slug, ...] = Field(min_length=1, strict=False)
     ports: tuple[ServicePort, ...] = Field(default=(), strict=False)
     trust_anchors: tuple[Text, ...] = Field(default=(), strict=False)
-    """DS or DNSKEY records of the district's zones, for the resolvers (service dns)."""
+    """DS or DNSKEY records of the district's zones, for the resolvers (service dns), besides those in keys.yml."""
+    issuers: tuple[Domain, ...] = Field(default=(), strict=False)
+    """Who may issue certificates for the domain (CAA, service dns); nobody when empty."""
     notes: tuple[Text, ...] = Field(default=(), strict=False)
 
 
@@ -476,12 +478,19 @@ class PolicyFile(Shape):
     published: tuple[Published, ...] = Field(default=(), strict=False)
 
 
+Digests = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5} [0-9]{1,3} [0-9] [0-9A-F]{40,96}$")]
+"""A DS record's data: key tag, algorithm, digest type, digest."""
+ZoneOfKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=200)]
+
+
 class KeysFile(Shape):
     """keys.yml: public keys; their private keys never leave the boxes that made them."""
 
     wireguard: dict[Slug, PublicKey] = Field(default_factory=dict)
     """By gateway."""
     vpn_users: dict[Slug, PublicKey] = Field(default_factory=dict)
+    dnssec: dict[ZoneOfKey, Digests] = Field(default_factory=dict)
+    """DS of the internal view's zones, without the final dot: what resolvers trust."""
 
 
 class DevicePort(Shape):
