@@ -10,6 +10,7 @@ SERVICES      ?= inventories/lab-services
 DOCUMENTATION ?= build/documentation/site/index.html
 WORKERS       ?= 2
 FUZZ_EXAMPLES ?= 2000
+FUZZ_MUTATIONS ?= 20000
 
 # What the lab needs from Debian, until the library is there to say it.
 LAB_PACKAGES := systemd-container mmdebstrap iproute2 openssh-client nftables util-linux apt-utils
@@ -175,9 +176,10 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint
 	exit $$status
 
 .PHONY: fuzz
-fuzz: setup ## The property tests with FUZZ_EXAMPLES=2000 random inputs each
+fuzz: setup ## FUZZ_MUTATIONS=20000 damaged inventories, FUZZ_EXAMPLES=2000 inputs for each property
 	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
-	@PYTHONPATH=tools $(phase) 'fuzz' pytest -p pytest_fuzz --hypothesis-profile=fuzz --timeout 0 \
+	@FUZZ_MUTATIONS=$(FUZZ_MUTATIONS) $(phase) 'fuzz: damaged inventories' pytest --timeout 0 -n $(WORKERS) tests/fuzz
+	@PYTHONPATH=tools $(phase) 'fuzz: properties' pytest -p pytest_fuzz --hypothesis-profile=fuzz --timeout 0 \
 		-n $(WORKERS) -m 'hypothesis and not lab' $(fast_tests)
 
 # ---------------------------------------------------------------- the rest
