@@ -26,6 +26,7 @@ from topology.schema import (
     Shape,
     Site,
     VillageEntry,
+    VsphereFile,
 )  # fmt: skip
 
 DEFAULT_NETWORKS: dict[str, tuple[str, ...]] = {
@@ -85,6 +86,7 @@ class District:
     policy: PolicyFile
     keys: KeysFile = field(default_factory=KeysFile)
     lab: LabFile | None = None
+    vsphere: VsphereFile | None = None
 
     def profile(self, name: str) -> Profile:
         """Return a gateway profile by name; in a lab the lab's own."""
@@ -134,6 +136,7 @@ class Parts:
     policy: PolicyFile | None = None
     keys: KeysFile | None = None
     lab: LabFile | None = None
+    vsphere: VsphereFile | None = None
     complete: bool = True
     """False when a whole folder could not be read: rules about what is missing then keep quiet."""
     lost: set[str] = field(default_factory=set)
@@ -157,9 +160,9 @@ class Parts:
 
     def may_be_file(self, name: str) -> bool:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
-        known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml"} - {
-            name
-        }
+        known = {
+            "district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml", "vsphere.yml",
+        } - {name}  # fmt: skip
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 
     @cached_property

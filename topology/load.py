@@ -32,6 +32,7 @@ from topology.schema import (
     ServiceFile,
     Shape,
     Site,
+    VsphereFile,
 )  # fmt: skip
 
 _S = TypeVar("_S", bound=Shape)
@@ -74,6 +75,7 @@ _FORMS = {
         "a site and its network, like dinas.mgmt", "lokasi dan jaringannya, seperti dinas.mgmt"
     ),
     r"^20[0-9]{2}$": Both("a year of this century in quotes", "tahun pada abad ini dalam tanda kutip"),
+    r"\{(vlan|network)\}": Both("a name with {network} or {vlan} in it", "nama yang memuat {network} atau {vlan}"),
     r"^[a-z0-9]{1,8}$": Both("at most 8 lower-case letters and digits", "paling banyak 8 huruf kecil dan angka"),
 }
 """What a pattern of the schema means to people."""
@@ -191,6 +193,8 @@ def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> N
         parts.backbone = _fit(BackboneFile, parts, name, data, findings)
     elif name == "apps.yml":
         parts.apps = _fit(AppsFile, parts, name, data, findings)
+    elif name == "vsphere.yml":
+        parts.vsphere = _fit(VsphereFile, parts, name, data, findings)
     elif name == "policy.yml":
         parts.policy = _fit(PolicyFile, parts, name, data, findings)
     elif name == "keys.yml" and "lab.yml" in parts.raw:
@@ -368,6 +372,7 @@ def assemble(parts: Parts) -> District:
         policy=parts.policy or default_policy(),
         keys=parts.keys or KeysFile(),
         lab=parts.lab,
+        vsphere=parts.vsphere,
     )
 
 
