@@ -172,6 +172,10 @@ def as_dict(plan: Plan, year: int | None = None) -> dict[str, Any]:
     assert plan.district.vsphere is not None
     return {
         "year": plan.district.vsphere.rollout if year is None else year,
+        "places": [
+            {"site": site} | {k: getattr(p, k) for k in ("vcenter", "datacenter", "cluster")}
+            for site, p in plan.district.vsphere.sites.items()
+        ],
         "guests": [asdict(g) for g in guests],
         "separate": [
             {
