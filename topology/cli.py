@@ -72,6 +72,12 @@ def parser() -> _Parser:
     form = plan.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object (stable)")
     form.add_argument("--csv", action="store_true", help="one row per interface")
+    guests = add(
+        "guests", "the virtual machines of the rollout",
+        "Show the guests that vSphere is asked for, with all that is derived for them.",
+    )  # fmt: skip
+    guests.add_argument("--json", action="store_true", help="everything, as JSON (what playbooks/guests.yml reads)")
+    guests.add_argument("--year", type=int, metavar="Y", help="up to this year (default: vsphere.yml's rollout)")
     diff = add(
         "diff", "what a change does to addresses and files",
         "Compare the addresses and rendered files of two git revisions, or of a revision\n"
@@ -297,6 +303,19 @@ def _print_plan(options: argparse.Namespace) -> int:
         sys.stdout.write(plan_json.as_csv(plan))
     else:
         print(plan_json.as_table(plan))
+    return FINE
+
+
+def _guests(options: argparse.Namespace) -> int:
+    from topology import guests
+
+    plan = _plan(options.inventory, options)[0]
+    try:
+        found = guests.as_dict(plan, options.year) if options.json else None
+        text = json.dumps(found, indent=1) if found else guests.as_table(guests.guests_of(plan, options.year))
+    except guests.NoVsphere:
+        return _fail(f"{options.inventory} has no vsphere.yml, so no guests (docs/guests.md)")
+    print(text)
     return FINE
 
 
@@ -532,5 +551,5 @@ def _completion(options: argparse.Namespace) -> int:
 _COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
     "drift": _drift, "document": _document, "lab": _lab, "keys": _keys, "vpn": _vpn, "flows": _flows, "schema": _schema,
-    "completion": _completion, "device": _device,
+    "completion": _completion, "device": _device, "guests": _guests,
 }  # fmt: skip

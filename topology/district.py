@@ -27,6 +27,7 @@ from topology.schema import (
     Shape,
     Site,
     VillageEntry,
+    VsphereFile,
 )  # fmt: skip
 
 DEFAULT_NETWORKS: dict[str, tuple[str, ...]] = {
@@ -87,6 +88,7 @@ class District:
     keys: KeysFile = field(default_factory=KeysFile)
     lab: LabFile | None = None
     devices: DevicesFile | None = None
+    vsphere: VsphereFile | None = None
 
     def profile(self, name: str) -> Profile:
         """Return a gateway profile by name; in a lab the lab's own."""
@@ -137,6 +139,7 @@ class Parts:
     keys: KeysFile | None = None
     devices: DevicesFile | None = None
     lab: LabFile | None = None
+    vsphere: VsphereFile | None = None
     complete: bool = True
     """False when a whole folder could not be read: rules about what is missing then keep quiet."""
     lost: set[str] = field(default_factory=set)
@@ -162,7 +165,7 @@ class Parts:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
         known = {
             "district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml",
-            "devices.yml",
+            "devices.yml", "vsphere.yml",
         } - {name}  # fmt: skip
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 

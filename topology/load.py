@@ -33,6 +33,7 @@ from topology.schema import (
     ServiceFile,
     Shape,
     Site,
+    VsphereFile,
 )  # fmt: skip
 
 _S = TypeVar("_S", bound=Shape)
@@ -86,6 +87,7 @@ _FORMS = {
         "port atau rentang port, seperti ether2 atau ether2-ether9",
     ),
     r"^[0-9A-Za-z][0-9A-Za-z.()_-]*$": Both("a version, like 7.16.2", "versi, seperti 7.16.2"),
+    r"\{(vlan|network)\}": Both("a name with {network} or {vlan} in it", "nama yang memuat {network} atau {vlan}"),
     r"^[a-z0-9]{1,8}$": Both("at most 8 lower-case letters and digits", "paling banyak 8 huruf kecil dan angka"),
 }
 """What a pattern of the schema means to people."""
@@ -203,6 +205,8 @@ def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> N
         parts.backbone = _fit(BackboneFile, parts, name, data, findings)
     elif name == "apps.yml":
         parts.apps = _fit(AppsFile, parts, name, data, findings)
+    elif name == "vsphere.yml":
+        parts.vsphere = _fit(VsphereFile, parts, name, data, findings)
     elif name == "policy.yml":
         parts.policy = _fit(PolicyFile, parts, name, data, findings)
     elif name == "devices.yml":
@@ -383,6 +387,7 @@ def assemble(parts: Parts) -> District:
         keys=parts.keys or KeysFile(),
         lab=parts.lab,
         devices=parts.devices,
+        vsphere=parts.vsphere,
     )
 
 

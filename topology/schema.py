@@ -394,6 +394,53 @@ class AppsFile(Shape):
     applications: tuple[Application, ...] = Field(strict=False)
 
 
+class Placement(Shape):
+    """Where vSphere keeps the guests of one site."""
+
+    vcenter: Domain
+    datacenter: Text
+    cluster: Text
+    datastore: Text
+    template: Slug
+    """Name in `templates:`."""
+    host_vcpu: int = Field(ge=1)
+    """Threads of the cluster's smallest host: no guest may be larger."""
+    host_memory_gb: int = Field(ge=1)
+    datastore_gb: int = Field(ge=1)
+    """What guests may use of the datastore."""
+
+
+class GuestTemplate(Shape):
+    """A template that guests are cloned from: cloud-init and open-vm-tools inside."""
+
+    vm: Text
+    folder: Text
+    """Its folder below the datacenter's `vm`."""
+
+
+class ExtraGuest(Shape):
+    """A guest of the plan that is not an application: its year and size."""
+
+    host: Slug
+    year: int = Field(ge=2000, le=2100)
+    size: GuestSize = GuestSize()
+
+
+class VsphereFile(Shape):
+    """vsphere.yml: what vSphere must know to make guests."""
+
+    assumption: Text | None = None
+    rollout: int = Field(ge=2000, le=2100)
+    """Guests of this year and before are made; those of later years are only planned."""
+    folder: Text
+    """Folder of all guests below the datacenter's `vm`; a site's and a network's folder lie in it."""
+    port_group: Annotated[str, StringConstraints(pattern=r"\{(vlan|network)\}")] = "{network}-{vlan}"
+    """Name of a network's port group, from {site}, {network} and {vlan}."""
+    templates: dict[Slug, GuestTemplate] = Field(min_length=1)
+    sites: dict[Slug, Placement] = Field(min_length=1)
+    guests: tuple[ExtraGuest, ...] = Field(default=(), strict=False)
+
+
 class ServicePort(Shape):
     """A port a service listens on."""
 
@@ -606,6 +653,7 @@ FILES: dict[str, type[Shape]] = {
     "centre": CentreFile,
     "backbone": BackboneFile,
     "apps": AppsFile,
+    "vsphere": VsphereFile,
     "service": ServiceFile,
     "policy": PolicyFile,
     "keys": KeysFile,
