@@ -180,6 +180,18 @@ fuzz: setup ## The property tests with FUZZ_EXAMPLES=2000 random inputs each
 	@PYTHONPATH=tools $(phase) 'fuzz' pytest -p pytest_fuzz --hypothesis-profile=fuzz --timeout 0 \
 		-n $(WORKERS) -m 'hypothesis and not lab' $(fast_tests)
 
+# ---------------------------------------------------------------- drift
+
+.PHONY: drift
+drift: setup ## What differs from the plan on the hosts of INVENTORY (exit code 2 of make: something does)
+	@$(phase) 'drift' topology drift $(INVENTORY)
+
+# The reference: every expectation by itself through testinfra. HOSTS='dc-*,bua' takes patterns of hosts and sites.
+.PHONY: drift-reference
+drift-reference: setup
+	@$(phase) 'drift: reference' env TOPOLOGY_INVENTORY=$(INVENTORY) pytest -q -n $(WORKERS) --dist loadgroup \
+		--timeout 0 tests/drift $(if $(HOSTS),--hosts='$(HOSTS)')
+
 # ---------------------------------------------------------------- the rest
 
 .PHONY: docs
