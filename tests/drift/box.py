@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import selectors
@@ -165,8 +166,6 @@ class Box:
 
     def close(self) -> None:
         """End the connection."""
-        try:
+        with contextlib.suppress(subprocess.SubprocessError):
             self.backend.close()
-        except subprocess.SubprocessError:
-            pass
         self._folder.cleanup()

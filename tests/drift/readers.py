@@ -404,9 +404,10 @@ def _neighbour(box: Box, expected: Expected, thing: str) -> Values | None:
 @every("neighbour")
 def _neighbours(box: Box, expected: Expected) -> Things:
     found: Things = {}
-    for family in json.loads(box.say("vtysh -c 'show bgp summary json'")).values():
-        for name, peer in family.get("peers", {}).items():
-            found[name] = {"state": peer["state"], "bfd": "none"}
+    # not the summary, which leaves out those without an address family
+    for part in box.say("vtysh -c 'show bgp neighbors'").split("BGP neighbor is ")[1:]:
+        state = re.search(r"BGP state = (\w+)", part)
+        found[part.split(",")[0].split()[0]] = {"state": state[1] if state else "", "bfd": "none"}
     for peer in json.loads(box.say("vtysh -c 'show bfd peers json'")):
         if peer["peer"] in found:
             found[peer["peer"]]["bfd"] = peer["status"]
