@@ -52,6 +52,11 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         at, time.monotonic() - begun, {e.host: e.site for _, e in hosts},
         {e.host: len(e.expectations) for _, e in hosts}, tuple(findings), change,
     )  # fmt: skip
+    if options.remedies:
+        from topology.drift.remedy import as_json, remedy
+
+        mended = {e.host: remedy(e, [f for f in findings if f.host == e.host]) for _, e in hosts}
+        Path(options.remedies).write_text(as_json(mended), encoding="utf-8")
     for file, text in ((options.junit, report.as_junit), (options.html, report.as_html)):
         if file:
             Path(file).write_text(text(done), encoding="utf-8")
