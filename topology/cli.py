@@ -110,6 +110,7 @@ def parser() -> _Parser:
     ))  # fmt: skip
     document = add("document", "write the network documentation", "Write the documentation site and build it.")
     document.add_argument("--out", metavar="DIR", default="build/documentation", help="folder to write")
+    document.add_argument("--history", metavar="FILE", help="drift's history (default: build/drift/INVENTORY.sqlite)")
     document.add_argument("--no-build", action="store_true", help="Markdown only, no HTML")
     keys = add(
         "keys", "write public keys into keys.yml",
@@ -370,6 +371,8 @@ def _document(options: argparse.Namespace) -> int:
 
     plan, warnings, tree = _plan(options.inventory, options)
     out = Path(options.out)
+    from topology.drift.cli import standing_of
+
     progress = Progress("documentation")
     languages: tuple[Language, ...] = ("id", "en")
     try:
@@ -378,6 +381,7 @@ def _document(options: argparse.Namespace) -> int:
             out,
             warnings_text={lang: report.lines(warnings, tree, lang) for lang in languages},
             revision=_revision(options.inventory),
+            standing=standing_of(Path(options.inventory), options.history),
             progress=progress,
         )
         index = out / "site" / "index.html"

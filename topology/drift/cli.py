@@ -71,6 +71,16 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     return DIFFERENT if findings or unread else FINE
 
 
+def standing_of(inventory: Path, path: str | None = None) -> history.Standing | None:
+    """Return what differs since when, of an inventory's history; a history that cannot be read is said."""
+    file = Path(path) if path else _history(inventory)
+    try:
+        return history.standing(file)
+    except sqlite3.Error as error:
+        print(f"topology: {file}: {error}; the documentation has no page of drift", file=sys.stderr)
+        return None
+
+
 def _wanted(host: Host, patterns: list[str] | None) -> bool:
     return not patterns or any(fnmatchcase(host.name, p) or fnmatchcase(host.site, p) for p in patterns)
 

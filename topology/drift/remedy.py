@@ -169,7 +169,8 @@ def _user(expected: Expected, finding: Finding) -> Steps:
     if finding.field == "administrator" and finding.expected == "False":
         return [Run(f"pw groupmod wheel -d {name}" if bsd else f"gpasswd --delete {name} sudo")]
     if finding.field == "shell":
-        return [Run(f"{'pw usermod -n' if bsd else 'usermod'} {name} {'-s' if bsd else '--shell'} {finding.expected}")]
+        shell = quote(finding.expected)
+        return [Run(f"pw usermod -n {name} -s {shell}" if bsd else f"usermod --shell {shell} {name}")]
     if finding.field == "password" and finding.expected == "locked":
         return [Run(f"pw lock {name}" if bsd else f"usermod --lock {name}")]
     return []
