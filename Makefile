@@ -219,6 +219,18 @@ fresh: setup ## README's two commands in bare Debian 12 and 13 root file systems
 	@$(phase) 'fresh: Debian 12' tools/fresh bookworm
 	@$(phase) 'fresh: Debian 13' tools/fresh trixie
 
+# ---------------------------------------------------------------- drift
+
+.PHONY: drift
+drift: setup ## What differs from the plan on the hosts of INVENTORY (exit code 2 of make: something does)
+	@$(phase) 'drift' topology drift $(INVENTORY)
+
+# The reference: every expectation by itself through testinfra. HOSTS='dc-*,bua' takes patterns of hosts and sites.
+.PHONY: drift-reference
+drift-reference: setup
+	@$(phase) 'drift: reference' env TOPOLOGY_INVENTORY=$(INVENTORY) pytest -q -n $(WORKERS) --dist loadgroup \
+		--timeout 0 tests/drift $(if $(HOSTS),--hosts='$(HOSTS)')
+
 # ---------------------------------------------------------------- the rest
 
 .PHONY: docs

@@ -118,6 +118,7 @@ def parser() -> _Parser:
     _add_device(commands, common)
     document = add("document", "write the network documentation", "Write the documentation site and build it.")
     document.add_argument("--out", metavar="DIR", default="build/documentation", help="folder to write")
+    document.add_argument("--history", metavar="FILE", help="drift's history (default: build/drift/INVENTORY.sqlite)")
     document.add_argument("--no-build", action="store_true", help="Markdown only, no HTML")
     keys = add(
         "keys", "write public keys into keys.yml",
@@ -160,6 +161,7 @@ def _add_drift(sub: _Parser) -> None:
     sub.add_argument("--json", metavar="FILE", help="also as JSON (- for standard output, instead of the text)")
     sub.add_argument("--junit", metavar="FILE", help="also as JUnit XML")
     sub.add_argument("--html", metavar="FILE", help="also as a page")
+    sub.add_argument("--remedies", metavar="FILE", help="also what would mend it, for playbooks/remediate.yml")
     sub.add_argument("--history", metavar="FILE", help="SQLite file (default: build/drift/INVENTORY.sqlite)")
 
 
@@ -427,6 +429,8 @@ def _document(options: argparse.Namespace) -> int:
 
     plan, warnings, tree = _plan(options.inventory, options)
     out = Path(options.out)
+    from topology.drift.cli import standing_of
+
     progress = Progress("documentation")
     languages: tuple[Language, ...] = ("id", "en")
     try:
@@ -435,6 +439,7 @@ def _document(options: argparse.Namespace) -> int:
             out,
             warnings_text={lang: report.lines(warnings, tree, lang) for lang in languages},
             revision=_revision(options.inventory),
+            standing=standing_of(Path(options.inventory), options.history),
             progress=progress,
         )
         index = out / "site" / "index.html"
