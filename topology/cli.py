@@ -38,6 +38,7 @@ daily work:
 """
 
 
+_SSH_KEY = re.compile(r"AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}")
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 
 
@@ -116,7 +117,7 @@ def parser() -> _Parser:
         "Write public keys that boxes made into INVENTORY/keys.yml; NAME= removes one.",
     )  # fmt: skip
     keys.add_argument("keys", nargs="+", metavar="NAME=KEY", help="gateway (or VPN user) and its public key")
-    keys.add_argument("--section", choices=("wireguard", "vpn_users"), default="wireguard", help="whose keys")
+    keys.add_argument("--section", choices=("wireguard", "vpn_users", "nas", "nas_hosts"), default="wireguard", help="whose keys")
     vpn = add(
         "vpn", "print a VPN user's own configuration",
         "Print the WireGuard configuration of a VPN user, one per hub; the user pastes in the private key\n"
@@ -422,13 +423,18 @@ def _keys(options: argparse.Namespace) -> int:
     known = {h.name for h in plan.hosts.values() if h.kind == "gateway"}
     if options.section == "vpn_users":
         known = {u.name for u in plan.vpn_users}
+    elif options.section.startswith("nas"):
+        known = {h.name for h in plan.hosts.values() if h.kind == "nas"}
+    pattern, form = (_PUBLIC_KEY, "a WireGuard public key (`wg pubkey` prints one)")
+    if options.section.startswith("nas"):
+        pattern, form = (_SSH_KEY, "the middle part of an ssh-ed25519 public key")
     given: dict[str, str | None] = {}
     for entry in options.keys:
         name, _, key = entry.partition("=")
         if name not in known:
             return _fail(f"`{name}` is not one of the {options.section} that may have a key")
-        if key and not _PUBLIC_KEY.fullmatch(key):
-            return _fail(f"`{name}`: `{key}` is not a WireGuard public key (`wg pubkey` prints one)")
+        if key and not pattern.fullmatch(key):
+            return _fail(f"`{name}`: `{key}` is not {form}")
         given[name] = key or None
     path = Path(options.inventory) / "keys.yml"
     try:

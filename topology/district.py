@@ -25,6 +25,7 @@ from topology.schema import (
     ServiceFile,
     Shape,
     Site,
+    UsersFile,
     VillageEntry,
 )  # fmt: skip
 
@@ -84,6 +85,7 @@ class District:
     """Registered numbers of radio and leased links by name."""
     policy: PolicyFile
     keys: KeysFile = field(default_factory=KeysFile)
+    users: UsersFile = field(default_factory=UsersFile)
     lab: LabFile | None = None
 
     def profile(self, name: str) -> Profile:
@@ -133,6 +135,7 @@ class Parts:
     services: dict[str, ServiceFile] = field(default_factory=dict)
     policy: PolicyFile | None = None
     keys: KeysFile | None = None
+    users: UsersFile | None = None
     lab: LabFile | None = None
     complete: bool = True
     """False when a whole folder could not be read: rules about what is missing then keep quiet."""
@@ -157,9 +160,8 @@ class Parts:
 
     def may_be_file(self, name: str) -> bool:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
-        known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml"} - {
-            name
-        }
+        known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml",
+                 "users.yml"} - {name}  # fmt: skip
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 
     @cached_property
