@@ -38,8 +38,22 @@ daily work:
 """
 
 
-_DIGEST = re.compile(r"[0-9]{1,5} [0-9]{1,3} [0-9] [0-9A-F]{40,96}")
-_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
+_WIREGUARD_KEY = (
+    re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="), "a WireGuard public key (`wg pubkey` prints one)"
+)  # fmt: skip
+_SSH_KEY = (
+    re.compile(r"AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}"), "the middle part of an ssh-ed25519 public key"
+)  # fmt: skip
+_KEYS = {
+    "wireguard": _WIREGUARD_KEY,
+    "vpn_users": _WIREGUARD_KEY,
+    "dnssec": (
+        re.compile(r"[0-9]{1,5} [0-9]{1,3} [0-9] [0-9A-F]{40,96}"), "a DS record's data (`keymgr ZONE ds` prints one)"
+    ),
+    "nas": _SSH_KEY,
+    "nas_hosts": _SSH_KEY,
+}  # fmt: skip
+"""Section of keys.yml -> the form of its keys, and what that is called."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -125,7 +139,7 @@ def parser() -> _Parser:
         "Write public keys that boxes made into INVENTORY/keys.yml; NAME= removes one.",
     )  # fmt: skip
     keys.add_argument("keys", nargs="+", metavar="NAME=KEY", help="gateway (or VPN user) and its public key")
-    keys.add_argument("--section", choices=("wireguard", "vpn_users", "dnssec"), default="wireguard", help="whose keys")
+    keys.add_argument("--section", choices=tuple(_KEYS), default="wireguard", help="whose keys")
     vpn = add(
         "vpn", "print a VPN user's own configuration",
         "Print the WireGuard configuration of a VPN user, one per hub; the user pastes in the private key\n"
@@ -483,7 +497,9 @@ def _keys(options: argparse.Namespace) -> int:
 
     options.quiet = True
     plan = _plan(options.inventory, options)[0]
-    known = {h.name for h in plan.hosts.values() if h.kind == "gateway"}
+    pattern, form = _KEYS[options.section]
+    kind = "nas" if options.section.startswith("nas") else "gateway"
+    known = {h.name for h in plan.hosts.values() if h.kind == kind}
     if options.section == "vpn_users":
         known = {u.name for u in plan.vpn_users}
     elif options.section == "dnssec":
@@ -493,13 +509,9 @@ def _keys(options: argparse.Namespace) -> int:
         name, _, key = entry.partition("=")
         if name not in known:
             return _fail(f"`{name}` is not one of the {options.section} that may have a key")
-        if key and options.section == "dnssec":
-            if not _DIGEST.fullmatch(key):
-                return _fail(f"`{name}`: `{key}` is not a DS record's data (`keymgr ZONE ds` prints one)")
-            key = f'"{key}"'
-        elif key and not _PUBLIC_KEY.fullmatch(key):
-            return _fail(f"`{name}`: `{key}` is not a WireGuard public key (`wg pubkey` prints one)")
-        given[name] = key or None
+        if key and not pattern.fullmatch(key):
+            return _fail(f"`{name}`: `{key}` is not {form}")
+        given[name] = (f'"{key}"' if " " in key else key) or None
     path = Path(options.inventory) / "keys.yml"
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""

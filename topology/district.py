@@ -26,6 +26,7 @@ from topology.schema import (
     ServiceFile,
     Shape,
     Site,
+    UsersFile,
     VillageEntry,
     VsphereFile,
 )  # fmt: skip
@@ -86,6 +87,7 @@ class District:
     """Registered numbers of radio and leased links by name."""
     policy: PolicyFile
     keys: KeysFile = field(default_factory=KeysFile)
+    users: UsersFile = field(default_factory=UsersFile)
     lab: LabFile | None = None
     devices: DevicesFile | None = None
     vsphere: VsphereFile | None = None
@@ -138,6 +140,7 @@ class Parts:
     policy: PolicyFile | None = None
     keys: KeysFile | None = None
     devices: DevicesFile | None = None
+    users: UsersFile | None = None
     lab: LabFile | None = None
     vsphere: VsphereFile | None = None
     complete: bool = True
@@ -165,7 +168,7 @@ class Parts:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
         known = {
             "district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml",
-            "devices.yml", "vsphere.yml",
+            "devices.yml", "vsphere.yml", "users.yml",
         } - {name}  # fmt: skip
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 

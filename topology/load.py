@@ -34,6 +34,7 @@ from topology.schema import (
     Shape,
     Site,
     VsphereFile,
+    UsersFile,
 )  # fmt: skip
 
 _S = TypeVar("_S", bound=Shape)
@@ -71,6 +72,9 @@ _FORMS = {
     ),
     r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$": Both(
         "a WireGuard public key (`wg pubkey` prints it)", "kunci publik WireGuard (dicetak oleh `wg pubkey`)"
+    ),
+    r"^AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}$": Both(
+        "the middle part of an ssh-ed25519 public key", "bagian tengah kunci publik ssh-ed25519"
     ),
     r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9]*$": Both(
         "a site and its network, like dinas.mgmt", "lokasi dan jaringannya, seperti dinas.mgmt"
@@ -215,6 +219,10 @@ def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> N
         pass  # a lab's boxes have keys of their own
     elif name in ("keys.yml", "lab/keys.yml"):
         parts.keys = _fit(KeysFile, parts, name, data, findings)
+    elif name == "users.yml" and "lab/users.yml" in parts.raw:
+        pass  # a lab has people of its own
+    elif name in ("users.yml", "lab/users.yml"):
+        parts.users = _fit(UsersFile, parts, name, data, findings)
     elif name == "lab.yml":
         parts.lab = _fit(LabFile, parts, name, data, findings)
     elif name.startswith("services/") and name.count("/") == 1:
@@ -385,6 +393,7 @@ def assemble(parts: Parts) -> District:
         links={line.name: line.number for line in registry.links if line.retired is None},
         policy=parts.policy or default_policy(),
         keys=parts.keys or KeysFile(),
+        users=parts.users or UsersFile(),
         lab=parts.lab,
         devices=parts.devices,
         vsphere=parts.vsphere,

@@ -470,6 +470,9 @@ PortText = Annotated[str, StringConstraints(pattern=r"^(ping|[0-9]{1,5}(-[0-9]{1
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
 """A WireGuard public key: 32 bytes in base64."""
 
+SshKey = Annotated[str, StringConstraints(pattern=r"^AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}$")]
+"""The base64 part of an ssh-ed25519 public key."""
+
 
 class ZoneEntry(Shape):
     """A zone of a site's own networks."""
@@ -599,6 +602,42 @@ class DevicesFile(Shape):
     snmp_user: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")] = "monitor"
     """SNMPv3 user; its passwords are the environment's."""
     notes: tuple[Text, ...] = Field(default=(), strict=False)
+    nas: dict[Slug, SshKey] = Field(default_factory=dict)
+    """By NAS: the key with which it replicates to the others."""
+    nas_hosts: dict[Slug, SshKey] = Field(default_factory=dict)
+    """By NAS: its SSH host key, by which the others know it."""
+
+
+LoginName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
+Gigabytes = Annotated[float, Field(gt=0, le=100_000), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
+"""2**30 bytes."""
+
+
+class Person(Shape):
+    """Somebody with folders on the NAS. The number is permanent and never given to another: it is the owner of files."""
+
+    name: LoginName
+    number: int = Field(ge=1, le=9999)
+    full_name: Text
+    agency: Slug
+    """Office or kecamatan whose group share the person uses."""
+    also: tuple[Slug, ...] = Field(default=(), strict=False)
+    """Other agencies whose group shares the person uses."""
+    auxiliary: bool = False
+    """Reads everything (and changes nothing of others): supervision and help."""
+    quota_gb: Gigabytes | None = None
+    left: datetime.date | None = None
+    """From this day on there is no access, and the folder is archived."""
+
+
+class UsersFile(Shape):
+    """users.yml: the people who have folders on the NAS."""
+
+    quota_gb: Gigabytes = 10.0
+    """What a person's two folders may hold together."""
+    agency_quota_gb: Gigabytes = 100.0
+    """What an agency's group share may hold."""
+    users: tuple[Person, ...] = Field(default=(), strict=False)
 
 
 class LabHostLine(Shape):
@@ -658,6 +697,7 @@ FILES: dict[str, type[Shape]] = {
     "policy": PolicyFile,
     "keys": KeysFile,
     "devices": DevicesFile,
+    "users": UsersFile,
     "lab": LabFile,
 }
 

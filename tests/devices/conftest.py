@@ -14,7 +14,12 @@ from topology.devices.model import Device, devices_of
 from topology.load import load
 
 LUWU = Path(__file__).parents[2] / "inventories" / "luwu"
-NAMES = {"routeros": "bua-sw1", "ios": "drc1-sw1", "airos": "belopa-radio-kantor-bupati", "epmp": "bua-radio-kantor-bupati"}
+NAMES = {
+    "routeros": "bua-sw1",
+    "ios": "drc1-sw1",
+    "airos": "belopa-radio-kantor-bupati",
+    "epmp": "bua-radio-kantor-bupati",
+}
 """A device of each family with a command line."""
 
 

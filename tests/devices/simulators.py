@@ -273,7 +273,9 @@ class Ios(Simulator):
             state["globals"] = [g for g in state["globals"] if not g.startswith(m[1])]
         elif re.match(r"ip default-gateway \S+$", line):
             state["globals"] = [g for g in state["globals"] if not g.startswith("ip default-gateway")] + [line]
-        elif re.match(r"(ntp server|logging host|snmp-server group|snmp-server community|username|enable secret) \S+", line):
+        elif re.match(
+            r"(ntp server|logging host|snmp-server group|snmp-server community|username|enable secret) \S+", line
+        ):
             state["globals"] += [line] if line not in state["globals"] else []
         else:
             return "               ^\n% Invalid input detected at '^' marker."
@@ -288,8 +290,13 @@ class Ios(Simulator):
             return self.running()
         if line == "show vlan brief":
             head = "VLAN Name                             Status    Ports\n" + "-" * 4 + " " + "-" * 32 + " " + "-" * 9
-            rows = [f"{v:<4} {n:<32} active    " for v, n in sorted(self.state["vlans"].items(), key=lambda x: int(x[0]))]
-            fixed = ["1002 fddi-default                     act/unsup ", "1005 trnet-default                    act/unsup "]
+            rows = [
+                f"{v:<4} {n:<32} active    " for v, n in sorted(self.state["vlans"].items(), key=lambda x: int(x[0]))
+            ]
+            fixed = [
+                "1002 fddi-default                     act/unsup ",
+                "1005 trnet-default                    act/unsup ",
+            ]
             return "\n".join((head, *rows, *fixed))
         if line == "show interfaces status":
             rows = ["Port      Name               Status       Vlan       Duplex  Speed Type"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from topology.allocate import Plan, sliced
+from topology.render import nas
 from topology.lab.spec import LabHost, LabInterface, LabSpec, LabWire
 
 
@@ -41,5 +42,5 @@ def lab_spec(plan: Plan) -> LabSpec:
                 continue
             wires.setdefault(wire.name, wire)
             interfaces.append(LabInterface(interface.name, wire.name))
-        hosts.append(LabHost(name, numbers[name], tuple(interfaces)))
+        hosts.append(LabHost(name, numbers[name], tuple(interfaces), nas.DEVICE if host.kind == "nas" else ""))
     return LabSpec(lab.name, tuple(hosts), tuple(wires.values()), ipaddress.IPv4Network(lab.management))

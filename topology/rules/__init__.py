@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from topology.district import Parts
 from topology.finding import Finding
-from topology.rules import addresses, backbone, lab, policy, references, registry, sites, uplinks, vsphere
+from topology.rules import addresses, backbone, lab, people, policy, references, registry, sites, uplinks, vsphere
 
 _ALL = (
     registry.numbers, registry.lines_and_sites, registry.villages, registry.links, registry.vpn_users,
@@ -21,7 +21,7 @@ _ALL = (
     policy.names, policy.networks, policy.flows, policy.services, policy.published, policy.admins,
     policy.hub_addresses, policy.keys,
     vsphere.names, vsphere.sizes,
-    lab.slice_exists, lab.internet,
+    lab.slice_exists, lab.internet, people.users,
 )  # fmt: skip
 
 

@@ -261,6 +261,20 @@ _ALL = (
          "`{first}` dan `{second}` memakai kunci yang sama; buat kunci baru pada salah satunya"),
     Rule("KY003", _E, "there is no VPN user `{name}`{hint} for this key; register the user or remove the line",
          "tidak ada pengguna VPN `{name}`{hint} untuk kunci ini; daftarkan penggunanya atau hapus baris ini"),
+    Rule("KY004", _E, "there is no NAS `{name}`{hint} for this key; correct the name or remove the line",
+         "tidak ada NAS `{name}`{hint} untuk kunci ini; perbaiki namanya atau hapus baris ini"),
+    # -- people --------------------------------------------------------------------------------
+    Rule("US001", _E, "`{user}` belongs to `{agency}`, and there is no office or kecamatan of that name{hint}; correct "
+         "the name",
+         "`{user}` tercatat di `{agency}`, padahal tidak ada kantor atau kecamatan bernama itu{hint}; perbaiki namanya"),
+    Rule("US002", _E, "the name `{name}` is there twice; choose another for one of the two people",
+         "nama `{name}` ada dua kali; pilih nama lain untuk salah satu dari keduanya"),
+    Rule("US003", _E, "number {number} belongs to `{first}` and `{second}`; give `{second}` the free number {free} (a "
+         "number is never given to another person, its owner's files bear it)",
+         "nomor {number} dimiliki `{first}` dan `{second}`; beri `{second}` nomor bebas {free} (nomor tidak pernah "
+         "diberikan kepada orang lain, berkas pemiliknya memakai nomor itu)"),
+    Rule("US004", _E, "`{name}` is {what}; choose another name",
+         "`{name}` adalah {what}; pilih nama lain"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Rule] = {rule.id: rule for rule in _ALL}

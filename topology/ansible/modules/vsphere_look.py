@@ -91,7 +91,9 @@ def judge(world, guests):
         here = [g for g in same if g["folder"] == guest["folder"]]
         if len(same) > len(here) or len(here) > 1:
             where = ", ".join(f"`{g['folder']}`" for g in same)
-            problems.append(f"guest `{name}` is in folder {where}, it belongs into `{guest['folder']}`; move or rename it")
+            problems.append(
+                f"guest `{name}` is in folder {where}, it belongs into `{guest['folder']}`; move or rename it"
+            )
             continue
         live = here[0] if here else {"settings": {}, "cards": [], "vcpu": 0, "memory_mb": 0, "disk_gb": 0, "on": False}
         mark = live["settings"].get(MARK)
@@ -128,7 +130,9 @@ def judge(world, guests):
     for name, wanted in sorted(space.items()):
         free = world["datastores"][name]
         if wanted > free:
-            problems.append(f"datastore `{name}` has {free} GB free, the guests want {wanted}; make room or choose another")
+            problems.append(
+                f"datastore `{name}` has {free} GB free, the guests want {wanted}; make room or choose another"
+            )
     for name, wanted in sorted(cards_wanted.items()):
         free = world["port_groups"].get(name)
         if free is not None and wanted > free:
@@ -218,7 +222,9 @@ def main():
             disableSslCertValidation=not options["validate_certs"],
         )  # fmt: skip
     except vim.fault.InvalidLogin:
-        module.fail_json(msg=f"vCenter {at} refuses user `{options['username']}`; correct guest_username, guest_password")
+        module.fail_json(
+            msg=f"vCenter {at} refuses user `{options['username']}`; correct guest_username, guest_password"
+        )
     except (OSError, vmodl.MethodFault) as error:
         module.fail_json(msg=f"vCenter {at} does not answer: {error}")
     try:
