@@ -33,8 +33,8 @@ from topology.schema import (
     ServiceFile,
     Shape,
     Site,
-    VsphereFile,
     UsersFile,
+    VsphereFile,
 )  # fmt: skip
 
 _S = TypeVar("_S", bound=Shape)

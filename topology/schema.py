@@ -541,6 +541,10 @@ class KeysFile(Shape):
     vpn_users: dict[Slug, PublicKey] = Field(default_factory=dict)
     dnssec: dict[ZoneOfKey, Digests] = Field(default_factory=dict)
     """DS of the internal view's zones, without the final dot: what resolvers trust."""
+    nas: dict[Slug, SshKey] = Field(default_factory=dict)
+    """By NAS: the key with which it replicates to the others."""
+    nas_hosts: dict[Slug, SshKey] = Field(default_factory=dict)
+    """By NAS: its SSH host key, by which the others know it."""
 
 
 class DevicePort(Shape):
@@ -602,10 +606,6 @@ class DevicesFile(Shape):
     snmp_user: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")] = "monitor"
     """SNMPv3 user; its passwords are the environment's."""
     notes: tuple[Text, ...] = Field(default=(), strict=False)
-    nas: dict[Slug, SshKey] = Field(default_factory=dict)
-    """By NAS: the key with which it replicates to the others."""
-    nas_hosts: dict[Slug, SshKey] = Field(default_factory=dict)
-    """By NAS: its SSH host key, by which the others know it."""
 
 
 LoginName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]

@@ -385,7 +385,7 @@ class AirOS(Simulator):
             return "Found Backup1 on[2] ...\nStoring Active[1] ... [%100]\nkept"
         if line.startswith("/usr/etc/rc.d/rc.softrestart"):
             return ""
-        return "-sh: " + line.split()[0] + ": not found"
+        return "-sh: " + line.split(maxsplit=1)[0] + ": not found"
 
 
 class EPMP(Simulator):
@@ -447,7 +447,7 @@ class _Server(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         # RouterOS takes terminal settings behind a plus sign
-        return username.split("+")[0] == USER and password == PASSWORD
+        return username.split("+", maxsplit=1)[0] == USER and password == PASSWORD
 
 
 class Fleet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
