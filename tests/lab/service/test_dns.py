@@ -9,10 +9,12 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.lab import copies
 from tests.lab.figures import record
 from tests.lab.services import run
 from tests.lab.where import INVENTORY
@@ -415,3 +417,37 @@ def test_without_the_data_centre_names_are_answered_and_its_return_repairs_the_r
         assert last < 5
         record("dns-data-centre-returned", primary_answers_after=round(back, 1), changes_travel_after=round(took, 1),
                longest_gap_seconds=round(longest, 2))  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+def test_a_dr_host_becomes_the_primary_and_back(desk: str, tmp_path: Path) -> None:
+    """As the runbook says: another order in services/dns.yml, site.yml, new keys; offices validate all the time."""
+    new = next(s for s in SERVERS.secondaries if s.site != PRIMARY.site)
+    others = [h for h in (PRIMARY, *SERVERS.secondaries) if h != new]
+    # the gateway comes after the servers: in between it trusts keys that sign no longer
+    hosts = (*(h.name for h in (new, *others)), OFFICE.name)
+    copied = copies.copy(tmp_path)
+    file = copied.district / "services" / "dns.yml"
+    text = file.read_text(encoding="utf-8")
+    order = ", ".join(h.name for h in (new, *others))
+    file.write_text(re.sub(r"(?m)^hosts: .*$", f"hosts: [{order}]", text), encoding="utf-8")
+    port = names.port_of(PLAN, INTERNAL)
+    before = serial(new, DOMAIN, INTERNAL)
+    try:
+        copied.apply(*hosts)
+        wait(lambda: serial(new, DOMAIN, INTERNAL) > before, 30)
+        wait(lambda: all(serial(h, z, v) == serial(new, z, v) for h in others for v in SERVERS.views
+                         for z in names.zone_names(PLAN, v)), 60)  # fmt: skip
+        keys = {h.name: ask(h.name, "127.0.0.1", DOMAIN, "DNSKEY", port=port)[2] for h in (new, *others)}
+        assert len(set(map(tuple, map(sorted, keys.values())))) == 1
+        code, flags, _ = ask(desk, RESOLVER[0], "+dnssec", f"sw1.dinkes.{DOMAIN}", "A")
+        assert (code, "ad" in flags) == ("NOERROR", True)
+        # the one before is nobody's primary any more
+        assert all("slave" in line for line in knotc(PRIMARY, "zone-status").splitlines() if line.strip())
+    finally:
+        copies.apply(INVENTORY, *(h.name for h in (PRIMARY, *SERVERS.secondaries)), OFFICE.name)
+        copied.remove_rendered()
+    wait(lambda: all(serial(h, DOMAIN, v) == serial(PRIMARY, DOMAIN, v) > before for h in SERVERS.secondaries
+                     for v in SERVERS.views), 60)  # fmt: skip
+    wait(lambda: "ad" in ask(desk, RESOLVER[0], "+dnssec", f"sw1.dinkes.{DOMAIN}", "A")[1], 30)
