@@ -100,7 +100,7 @@ def test_one_view_is_asked_at_the_usual_port_and_keys_made_on_the_primary_are_tr
     plan = context("luwu").plan
     policy = plan.district.policy.model_copy(update={"published": ()})
     zone, data = "luwukab.go.id", "20326 13 2 " + "AB" * 32
-    keys = plan.district.keys.model_copy(update={"dnssec": {zone: data}})
+    keys = plan.district.keys.model_copy(update={"dnssec": {zone: data, "example.org": data}})
     text = _text(context_of(replace(plan, district=replace(plan.district, policy=policy, keys=keys))),
                  _gateway("dinkes-gw"))  # fmt: skip
     assert "10.129.112.53" in _values(text, "stub-addr")

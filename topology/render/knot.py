@@ -1,8 +1,8 @@
 """Knot DNS of a name server: zones on the primary, copies on the others, one instance per view.
 
 Knot has no views (docs/decisions/0008-names.md). `knot.service` is the internal view's; the public view has an
-instance of its own with its own storage, keys and port. Both copy zones from the primary with a TSIG key per secondary and view, made
-on the primary (roles/dns) and included here by name.
+instance of its own with its own storage, keys and port. Both copy zones from the primary with a TSIG key per
+secondary and view, made on the primary (roles/dns) and included here by name.
 """
 
 from __future__ import annotations

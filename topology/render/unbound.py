@@ -134,7 +134,8 @@ def trust_anchors(context: Context) -> tuple[str, ...]:
     district = context.plan.district
     service = district.services.get(SERVICE)
     anchors: tuple[str, ...] = getattr(service, "trust_anchors", ())
-    made = (f"{zone}. DS {text}" for zone, text in sorted(district.keys.dnssec.items()))
+    own = {zone.rstrip(".") for zone in internal_zones(context)}
+    made = (f"{zone}. DS {text}" for zone, text in sorted(district.keys.dnssec.items()) if zone in own)
     return (*anchors, *made)
 
 
