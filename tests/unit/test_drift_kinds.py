@@ -374,7 +374,8 @@ def test_a_changed_value_of_each_new_kind_is_a_finding() -> None:
 
 # ---------------------------------------------------------------- several hosts together
 
-THREE = {name: Expected(name, name[:2], "debian", (), ()) for name in ("dc-pg1", "d1-pg1", "d2-pg1")}
+LOOKED = (Expectation("replication", "cluster"),)
+THREE = {name: Expected(name, name[:2], "debian", LOOKED, ()) for name in ("dc-pg1", "d1-pg1", "d2-pg1")}
 
 
 def roles(**values: str | None) -> dict[str, Observed]:

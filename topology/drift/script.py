@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 
-from topology.drift import ask, parts
+from topology.drift import ask, ask_services, parts
 from topology.drift.script_freebsd import freebsd
 from topology.expect.model import Expected
 
@@ -71,6 +71,7 @@ def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
         yield "answers", ask.ask(ask.names(expected.of_kind("answer")))
     if expected.of_kind("zone"):
         yield "zones", ask.ask(ask.zones(expected.of_kind("zone")))
+    yield from ask_services.sections(expected)
     if expected.of_kind("certificate"):
         yield "certificates", parts.certificates(expected.of_kind("certificate"))
     yield "time", "chronyc -c tracking"
