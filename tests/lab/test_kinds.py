@@ -20,7 +20,8 @@ from topology import lab
 from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, Finding
 from topology.drift.judge import judge
 from topology.drift.sweep import login_of, sweep
-from topology.expect import expect
+from topology.drift.together import judge_together
+from topology.expect import expect, together
 from topology.inventory import plan_of, variables
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,8 @@ def look(*names: str) -> list[Finding]:
     """Sweep some hosts and return all findings."""
     hosts = [expect(PLAN, PLAN.hosts[name]) for name in names]
     seen = asyncio.run(sweep([(login_of(e.host, variables(PLAN, PLAN.hosts[e.host])), e) for e in hosts]))
-    return sorted(f for e in hosts for f in judge(e, seen[e.host]))
+    found = [f for e in hosts for f in judge(e, seen[e.host])]
+    return sorted((*found, *judge_together(together(PLAN), {e.host: e for e in hosts}, seen)))
 
 
 def told(findings: list[Finding]) -> str:
@@ -127,6 +129,49 @@ def test_a_resolver_that_is_silent_is_missing_not_clean() -> None:
     finally:
         run(GATEWAY, "systemctl kill --signal=CONT unbound")
     assert {(f.state, f.kind) for f in found} == {(MISSING, "answer")}, told(found)
+
+
+# ---------------------------------------------------------------- zones on several hosts
+
+PRIMARY, SECONDARY = "dc-dns0", "dc-dns1"
+KNOT = "knotc -c /etc/knot/knot.conf"
+DOMAIN = f"{PLAN.district.facts.domain}."
+
+
+def test_a_secondary_that_is_behind_is_named_with_both_serials() -> None:
+    run(SECONDARY, f"{KNOT} -b zone-freeze {DOMAIN}")
+    try:
+        run(PRIMARY, f"{KNOT} -b zone-sign {DOMAIN}")
+        time.sleep(1)
+        found = look(PRIMARY, SECONDARY)
+        alone = look(SECONDARY)
+    finally:
+        run(SECONDARY, f"{KNOT} -b zone-thaw {DOMAIN}; {KNOT} -b zone-refresh {DOMAIN}")
+    assert [(f.host, f.state, f.thing, f.field) for f in found] == [
+        (SECONDARY, DIFFERENT, f"internal {DOMAIN}", "serial")
+    ], told(found)
+    assert found[0].expected.endswith(f" as on {PRIMARY}")
+    # one of them alone cannot be behind
+    assert alone == [], told(alone)
+    begun = time.monotonic()
+    while left := look(PRIMARY, SECONDARY):
+        assert time.monotonic() - begun < SETTLES, told(left)
+        time.sleep(1)
+
+
+def test_a_name_server_that_stands_is_missing_its_zones() -> None:
+    run(SECONDARY, "systemctl stop knot")
+    try:
+        found = look(PRIMARY, SECONDARY)
+    finally:
+        run(SECONDARY, "systemctl start knot")
+    assert {f.host for f in found} == {SECONDARY}, told(found)
+    kinds = {(f.state, f.kind) for f in found}
+    assert kinds == {(DIFFERENT, "service"), (MISSING, "listen"), (MISSING, "zone"), (MISSING, "answer")}, told(found)
+    begun = time.monotonic()
+    while left := look(PRIMARY, SECONDARY):
+        assert time.monotonic() - begun < SETTLES, told(left)
+        time.sleep(1)
 
 
 # ---------------------------------------------------------------- addresses that the plan does not know
@@ -194,8 +239,8 @@ def test_an_address_of_another_network_is_listed() -> None:
 
 
 def test_a_host_of_the_plan_and_a_lease_are_not_listed() -> None:
-    client = next(h for h in PLAN.hosts.values() if h.kind == "pc" and h.site == SITE)
-    run(client.name, "ping -c 1 -W 2 " + SUBNET.removesuffix("0/24") + "1")
+    # name servers speak to each other and to their router all the time
+    assert unknown("--hosts", "dc")[1]["unknown"] == []
     leased = SUBNET.removesuffix("0/24") + "201"
     row = f"{leased},02:00:00:00:02:01,,43200,{int(time.time()) + 40000},{STAFF.vlan},0,0,somebody,0,"
     run(GATEWAY, f"cp -p /var/lib/kea/kea-leases4.csv /root/k; echo '{row}' >>/var/lib/kea/kea-leases4.csv")

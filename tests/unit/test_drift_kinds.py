@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 
 from topology.drift import dns, read_freebsd, read_seen, read_services, unknown
 from topology.drift import observe as observing
-from topology.drift.ask import ask
+from topology.drift.ask import ask, names
 from topology.drift.finding import DIFFERENT, MISSING, UNOBSERVED, Finding
 from topology.drift.judge import judge
 from topology.drift.observe import observe
 from topology.drift.observed import Observed
 from topology.drift.parts import certificates
 from topology.drift.script import script
-from topology.expect import Between, Expectation, Expected, Whole, expect
+from topology.drift.together import judge_together
+from topology.expect import Between, Expectation, Expected, Whole, expect, together
+from topology.expect.groups import Together
 from topology.inventory import plan_of
 
 ROOT = Path(__file__).parents[2]
@@ -126,8 +128,8 @@ def hexadecimal(data: bytes) -> str:
 def test_answers_that_follow_each_other_are_told_apart() -> None:
     wire = reply(1, "gw.bua.luwukab.go.id", "AAAA", bytes.fromhex("20010db8" + "0" * 23 + "1"))
     wire += reply(0, "gw.bua.luwukab.go.id", "A", bytes([10, 255, 72, 1])) + reply(2, "no.id", "A", b"", 3)
-    text = "ask 0 gw.bua.luwukab.go.id A @127.0.0.1\nask 1 gw.bua.luwukab.go.id AAAA @127.0.0.1\n"
-    text += f"ask 2 no.id A @127.0.0.1\nfrom 127.0.0.1\n{hexadecimal(wire)}"
+    text = "1000\nask 0 A gw.bua.luwukab.go.id A @127.0.0.1\nask 1 AAAA gw.bua.luwukab.go.id AAAA @127.0.0.1\n"
+    text += f"ask 2 A no.id A @127.0.0.1\nfrom 127.0.0.1 53\n{hexadecimal(wire)}"
     assert observe(answer(answers=text), WORD).kinds["answer"] == {
         "gw.bua.luwukab.go.id A @127.0.0.1": {"status": "NOERROR", "data": "10.255.72.1"},
         "gw.bua.luwukab.go.id AAAA @127.0.0.1": {"status": "NOERROR", "data": "2001:db8::1"},
@@ -137,7 +139,7 @@ def test_answers_that_follow_each_other_are_told_apart() -> None:
 
 def test_who_does_not_answer_is_missing() -> None:
     one = Expectation("answer", "no.id A @127.0.0.1", {"data": "10.0.0.1"})
-    seen = observe(answer(answers="ask 0 no.id A @127.0.0.1\nfrom 127.0.0.1"), WORD)
+    seen = observe(answer(answers="1000\nask 0 A no.id A @127.0.0.1\nfrom 127.0.0.1 53"), WORD)
     assert states(judge(host(one), seen)) == [(MISSING, "answer", one.thing)]
 
 
@@ -154,10 +156,10 @@ def test_a_name_that_points_at_itself_is_refused() -> None:
 
 
 def test_the_questions_are_a_script_and_no_name_escapes_it() -> None:
-    made = ask(["gw.diskominfo.luwukab.go.id A @127.0.0.1"])
+    made = ask(names([Expectation("answer", "gw.diskominfo.luwukab.go.id A @127.0.0.1")]))
     assert subprocess.run(["sh", "-n"], input=made, text=True, check=False).returncode == 0
     with pytest.raises(KeyError):
-        ask(["a.id ANYTHING @127.0.0.1"])
+        ask(names([Expectation("answer", "a.id ANYTHING @127.0.0.1")]))
 
 
 # ---------------------------------------------------------------- certificates
@@ -368,3 +370,70 @@ def test_a_changed_value_of_each_new_kind_is_a_finding() -> None:
             for field in one.want:
                 wrong = {one.thing: {**one.want, field: "something else"}}
                 assert [f.field for f in judge(alone, Observed({kind: wrong}))] == [field]
+
+
+# ---------------------------------------------------------------- several hosts together
+
+LOOKED = (Expectation("replication", "cluster"),)
+THREE = {name: Expected(name, name[:2], "debian", LOOKED, ()) for name in ("dc-pg1", "d1-pg1", "d2-pg1")}
+
+
+def roles(**values: str | None) -> dict[str, Observed]:
+    return {
+        name: Observed({"replication": {"cluster": {"role": value}}}) if value else Observed(failed="unreachable")
+        for name, value in zip(THREE, values.values(), strict=True)
+    }
+
+
+ONE_PRIMARY = Together("replication", "cluster", "role", tuple(THREE), once="primary")
+SAME = Together("replication", "cluster", "role", tuple(THREE))
+
+
+def test_exactly_one_host_has_it() -> None:
+    fine = roles(a="primary", b="replica", c="replica")
+    assert judge_together([ONE_PRIMARY], THREE, fine) == []
+    two = judge_together([ONE_PRIMARY], THREE, roles(a="primary", b="primary", c="replica"))
+    assert [(f.host, f.state, f.found) for f in two] == [
+        ("d1-pg1", DIFFERENT, "on dc-pg1, d1-pg1"), ("dc-pg1", DIFFERENT, "on dc-pg1, d1-pg1"),
+    ]  # fmt: skip
+    none = judge_together([ONE_PRIMARY], THREE, roles(a="replica", b="replica", c="replica"))
+    assert [(f.state, f.found) for f in none] == [(MISSING, "role primary: on no host")]
+    # the one that has it may be the one that is silent
+    silent = judge_together([ONE_PRIMARY], THREE, roles(a="replica", b="replica", c=None))
+    assert [(f.state, f.found) for f in silent] == [(UNOBSERVED, "role primary: d2-pg1 not read")]
+
+
+def test_all_have_the_same_as_the_first() -> None:
+    assert judge_together([SAME], THREE, roles(a="x", b="x", c="x")) == []
+    found = judge_together([SAME], THREE, roles(a="x", b="x", c="y"))
+    assert [(f.host, f.expected, f.found) for f in found] == [("d2-pg1", "x as on dc-pg1", "y")]
+    # some hosts only: nothing is said of a group that was not looked at as a whole
+    some = dict(list(roles(a="x", b="y", c="y").items())[:2])
+    assert judge_together([SAME], THREE, some) == []
+
+
+def test_every_zone_has_one_serial_everywhere() -> None:
+    found = [t for t in together(LUWU) if t.kind == "zone"]
+    assert found
+    for one in found:
+        assert one.hosts[0] == "dc-dns0"
+        assert {h for h in one.hosts} <= LUWU.hosts.keys()
+        for name in one.hosts:
+            assert one.thing in {e.thing for e in expect(LUWU, LUWU.hosts[name]).of_kind("zone")}
+
+
+def test_serials_and_the_days_that_signatures_are_good() -> None:
+    soa = b"\0\0" + (2026).to_bytes(4) + b"\0" * 16
+    wire = bytearray(reply(0, "luwu.id", "SOA", soa))
+    signature = b"\0\6\x0d\2" + b"\0\0\x0e\x10" + (1000 + 40 * 86400).to_bytes(4) + b"\0\0\0\0\0\1\0" + b"sig"
+    wire[7] = 2
+    wire += b"\xc0\x0c\0\x2e\0\1\0\0\x0e\x10" + len(signature).to_bytes(2) + signature
+    text = f"1000\nask 0 SOA internal luwu.id.\nfrom 127.0.0.1 53\n{hexadecimal(bytes(wire))}"
+    assert observe(answer(zones=text), WORD).kinds["zone"] == {
+        "internal luwu.id.": {"status": "NOERROR", "serial": 2026, "signatures": 40}
+    }
+    # a zone that has expired is not answered for, and one without signatures is not signed
+    gone = f"1000\nask 0 SOA internal luwu.id.\nfrom 127.0.0.1 53\n{hexadecimal(reply(0, 'luwu.id', 'SOA', b'', 2))}"
+    want = Expectation("zone", "internal luwu.id.", {"status": "NOERROR", "signatures": Between(30, None, "days")})
+    found = judge(host(want), observe(answer(zones=gone), WORD))
+    assert [(f.field, f.found) for f in found] == [("signatures", "none"), ("status", "SERVFAIL")]

@@ -16,7 +16,8 @@ from topology.drift import history, report, unknown
 from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
 from topology.drift.sweep import login_of, sweep
-from topology.expect import Expected, expect
+from topology.drift.together import judge_together
+from topology.expect import Expected, expect, together
 from topology.inventory import variables
 from topology.progress import Progress
 from topology.render.common import context_of
@@ -43,7 +44,8 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         observed = asyncio.run(sweep(hosts, progress))
     finally:
         progress.close()
-    findings = sorted(f for login, expected in hosts for f in judge(expected, observed[login.host]))
+    findings = [f for login, expected in hosts for f in judge(expected, observed[login.host])]
+    findings = sorted((*findings, *judge_together(together(plan), {e.host: e for _, e in hosts}, observed)))
     path = Path(options.history) if options.history else _history(inventory)
     change = None
     try:

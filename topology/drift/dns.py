@@ -9,7 +9,7 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 
-TYPES = {"A": 1, "NS": 2, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+TYPES = {"A": 1, "NS": 2, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "RRSIG": 46}
 STATUS = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 
 
@@ -22,13 +22,15 @@ class Answer:
     records: tuple[tuple[int, str], ...]
 
 
-def question(number: int, name: str, kind: str, *, recursive: bool = True) -> bytes:
+def question(number: int, name: str, kind: str, *, signed: bool = False) -> bytes:
     """Return a question as a datagram; KeyError for a type that is not known, ValueError for no name."""
     labels = [part.encode("ascii") for part in name.rstrip(".").split(".")]
     if any(not 0 < len(label) < 64 for label in labels):
         raise ValueError(f"{name} is no name to ask for")
-    head = struct.pack(">6H", number, 0x0100 if recursive else 0, 1, 0, 0, 0)
-    return head + b"".join(bytes([len(x)]) + x for x in labels) + b"\0" + struct.pack(">2H", TYPES[kind], 1)
+    head = struct.pack(">6H", number, 0x0100, 1, 0, 0, int(signed))
+    asked = b"".join(bytes([len(x)]) + x for x in labels) + b"\0" + struct.pack(">2H", TYPES[kind], 1)
+    # RFC 6891: answers of up to 1232 bytes, with signatures
+    return head + asked + (b"\0" + struct.pack(">2HIH", 41, 1232, 0x8000, 0) if signed else b"")
 
 
 def answers(data: bytes) -> list[Answer]:
@@ -94,4 +96,7 @@ def _data(kind: int, data: bytes, start: int, at: int, length: int) -> str:
         _, at = _name(data, start, at)
         _, at = _name(data, start, at)
         return str(struct.unpack_from(">I", data, at)[0])
+    if kind == 46:
+        # the last second at which the signature is good (RFC 4034, 3.1)
+        return str(struct.unpack_from(">I", data, at + 8)[0])
     return data[at : at + length].hex()

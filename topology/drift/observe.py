@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from topology.drift import read_freebsd, read_seen, read_services
+from topology.drift import read_freebsd, read_replication, read_seen, read_services
 from topology.drift.observed import Observed, Things
 from topology.drift.script import BEGIN, END
 from topology.expect.compile import fingerprint
@@ -272,5 +272,6 @@ _READERS: dict[str, Callable[[str], dict[str, Things]]] = {
     "time": _time,
 }  # fmt: skip
 
-for _name, (_kinds, _reader) in {**read_freebsd.READERS, **read_services.READERS, **read_seen.READERS}.items():
-    KINDS[_name], _READERS[_name] = _kinds, _reader
+for _module in (read_freebsd, read_services, read_seen, read_replication):
+    for _name, (_kinds, _reader) in _module.READERS.items():
+        KINDS[_name], _READERS[_name] = _kinds, _reader

@@ -57,20 +57,39 @@ def _dhcp(text: str) -> dict[str, Things]:
     return {"dhcp": things}
 
 
-def _answers(text: str) -> dict[str, Things]:
-    asked: dict[int, str] = {}
-    things: Things = {}
-    for line in text.splitlines():
+def _asked(text: str) -> Iterator[tuple[int, str, str, dns.Answer]]:
+    """Yield (time on the host, type, thing, answer) of every question that was answered."""
+    first, _, rest = text.partition("\n")
+    now, asked = int(first), dict[int, tuple[str, str]]()
+    for line in rest.splitlines():
         if line.startswith("ask "):
-            _, number, thing = line.split(" ", 2)
-            asked[int(number)] = thing
-    for _, digits in split(text, "from"):
+            _, number, kind, thing = line.split(" ", 3)
+            asked[int(number)] = kind, thing
+    for _, digits in split(rest, "from"):
         for answer in dns.answers(bytes.fromhex(digits)):
-            thing = asked[answer.number]
-            wanted = dns.TYPES[thing.split(" ")[1]]
-            data = sorted(value for kind, value in answer.records if kind == wanted)
-            things[thing] = {"status": answer.status, "data": " ".join(data)}
+            kind, thing = asked[answer.number]
+            yield now, kind, thing, answer
+
+
+def _answers(text: str) -> dict[str, Things]:
+    things: Things = {}
+    for _, kind, thing, answer in _asked(text):
+        data = sorted(value for number, value in answer.records if number == dns.TYPES[kind])
+        things[thing] = {"status": answer.status, "data": " ".join(data)}
     return {"answer": things}
+
+
+def _zones(text: str) -> dict[str, Things]:
+    """Read zones as their servers answer for them: serial, and days until the first signature is void."""
+    things: Things = {}
+    for now, kind, thing, answer in _asked(text):
+        serials = [int(value) for number, value in answer.records if number == dns.TYPES[kind]]
+        until = [int(value) for number, value in answer.records if number == dns.TYPES["RRSIG"]]
+        things[thing] = {
+            "status": answer.status, "serial": serials[0] if serials else "none",
+            "signatures": (min(until) - now) // 86400 if until else "none",
+        }  # fmt: skip
+    return {"zone": things}
 
 
 def _certificates(text: str) -> dict[str, Things]:
@@ -90,6 +109,7 @@ def _certificates(text: str) -> dict[str, Things]:
 
 
 READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
-    "dhcp": (("dhcp",), _dhcp), "answers": (("answer",), _answers), "certificates": (("certificate",), _certificates),
+    "dhcp": (("dhcp",), _dhcp), "answers": (("answer",), _answers), "zones": (("zone",), _zones),
+    "certificates": (("certificate",), _certificates),
 }  # fmt: skip
 """Section of the script -> kinds of things read in it, and the reader."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 
-from topology.drift import parts
-from topology.drift.ask import ask
+from topology.drift import ask, ask_services, parts
 from topology.drift.script_freebsd import freebsd
 from topology.expect.model import Expected
 
@@ -69,7 +68,10 @@ def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
     if expected.looks_for("dhcp"):
         yield "dhcp", parts.dhcp(paths)
     if expected.of_kind("answer"):
-        yield "answers", ask(e.thing for e in expected.of_kind("answer"))
+        yield "answers", ask.ask(ask.names(expected.of_kind("answer")))
+    if expected.of_kind("zone"):
+        yield "zones", ask.ask(ask.zones(expected.of_kind("zone")))
+    yield from ask_services.sections(expected)
     if expected.of_kind("certificate"):
         yield "certificates", parts.certificates(expected.of_kind("certificate"))
     yield "time", "chronyc -c tracking"

@@ -10,8 +10,9 @@ from ipaddress import ip_network
 
 from topology import inventory, routing
 from topology.allocate import Host, Plan
-from topology.expect import freebsd, services
+from topology.expect import freebsd, replication, services, zones
 from topology.expect.daemons import daemons
+from topology.expect.groups import Together
 from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf, Whole
 from topology.expect.units import Unit, packages, units, variables
 from topology.render import Files, knot, render_host
@@ -59,7 +60,9 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
         *_listeners(host, files), *_addresses(plan, host), *_routes(context, host), *_sysctls(files),
         *_users(plan, host), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
         *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
-        *freebsd.tables(files),
+        *freebsd.tables(files), *zones.zones(plan, host),
+        *replication.replication(files), *replication.backups(files), *replication.shares(files),
+        *replication.certificates(files, host.name, plan.district.facts.domain),
     ]  # fmt: skip
     owned = tuple(f"/{p}" for u in applied for p in u.owned)
     kept = tuple(f"*/{name}" for u in applied for name in u.keep)
@@ -70,9 +73,15 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
     ]  # fmt: skip
     if host.kind == "gateway":
         wholes += [Whole("peer"), Whole("neighbour"), *([Whole("dhcp")] if any(services.dhcp(files)) else [])]
+    wholes += [Whole("share")] if any(replication.shares(files)) else []
     parts = [files[path] for path in _RULES if path in files]
     texts = {"ruleset": "\n".join(parts)} if parts else {}
     return Expected(host.name, host.site, host.platform, tuple(found), tuple(wholes), owned, texts)
+
+
+def together(plan: Plan) -> tuple[Together, ...]:
+    """Return what must be so of several hosts of a plan together."""
+    return (*zones.together(plan), *replication.together(plan))
 
 
 def _roles(host: Host, files: Files) -> set[str]:
