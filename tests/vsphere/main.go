@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/vmware/govmomi"
 	"github.com/vmware/govmomi/find"
@@ -66,8 +67,24 @@ func main() {
 	server := model.Service.NewServer()
 	defer server.Close()
 	must(furnish(server.URL, world, *folder))
+	go refuse(filepath.Join(*folder, "refuse"))
 	fmt.Println(server.URL.Host)
 	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// refuse lets every change of a guest fail for as long as a file is there.
+func refuse(file string) {
+	for ; ; time.Sleep(50 * time.Millisecond) {
+		var methods []string
+		if _, err := os.Stat(file); err == nil {
+			methods = []string{"ReconfigVMTask"}
+		}
+		for _, found := range simulator.Map.All("VirtualMachine") {
+			simulator.Map.WithLock(found, func() {
+				found.Entity().DisabledMethod = methods
+			})
+		}
+	}
 }
 
 // furnish gives the simulator's only datacenter the names and things of the world.

@@ -85,6 +85,9 @@ def judge(world, guests):
         if template is None:
             text = f"template `{guest['template_folder']}/{guest['template']}` is not there"
             problems += [] if text in problems else [text]
+        elif template["disk_gb"] > guest["disk_gb"]:
+            problems.append(f"guest `{name}` is to have {guest['disk_gb']} GB, its template has {template['disk_gb']}; "
+                            "give it a larger disk")  # fmt: skip
         need = {"name": name, "create": False, "template": template["moid"] if template else None, "settings": {},
                 "resize": {}, "cards": [], "start": False, "moid": None}  # fmt: skip
         same = [g for g in world["guests"] if g["name"] == name]
@@ -152,11 +155,12 @@ def _folder(thing, top):
     return "/".join(reversed(names))
 
 
-def _free_ports(network):
+def _free_ports(network, guests):
     """Return how many ports a distributed port group has left; None where it grows or does not count."""
     if not isinstance(network, vim.dvs.DistributedVirtualPortgroup) or network.config.autoExpand:
         return None
-    return max(0, (network.config.numPorts or 0) - len(network.vm))
+    used = max(len(network.vm), sum(g["cards"].count(network.name) for g in guests))
+    return max(0, (network.config.numPorts or 0) - used)
 
 
 def _guest(vm, top, groups):
@@ -188,9 +192,10 @@ def look(content, datacenter):
     machines = [vm for vm in _all(content, vim.VirtualMachine, top) if vm.config is not None]
     world["clusters"] = {c.name: c._moId for c in _all(content, vim.ClusterComputeResource, found.hostFolder)}
     world["datastores"] = {d.name: d.summary.freeSpace // GB for d in found.datastore}
-    world["port_groups"] = {n.name: _free_ports(n) for n in networks}
-    world["templates"] = {f"{_folder(m, top)}/{m.name}": {"moid": m._moId} for m in machines if m.config.template}
+    models = [_guest(m, top, groups) for m in machines if m.config.template]
+    world["templates"] = {f"{m['folder']}/{m['name']}": m for m in models}
     world["guests"] = [_guest(m, top, groups) for m in machines if not m.config.template]
+    world["port_groups"] = {n.name: _free_ports(n, world["guests"]) for n in networks}
     return world
 
 
