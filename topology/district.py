@@ -161,7 +161,8 @@ class Parts:
     def may_be_file(self, name: str) -> bool:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
         known = {
-            "district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml", "vsphere.yml",
+            "district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml",
+            "vsphere.yml",
         } - {name}  # fmt: skip
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 

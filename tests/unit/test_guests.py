@@ -48,9 +48,7 @@ def test_members_of_a_service_are_kept_apart(tmp_path: Path) -> None:
         file.write("guests:\n  - {host: dc-dns0, year: 2020}\n  - {host: dc-dns1, year: 2020}\n")
         file.write("  - {host: dc-mail1, year: 2020}\n  - {host: drc1-dns1, year: 2020}\n")
     found = guests.separate(guests.guests_of(allocate(load(copy)[0])))
-    assert {n: [g.name for g in members] for n, members in found.items()} == {
-        "topology-dns-dc": ["dc-dns0", "dc-dns1"]
-    }
+    assert {n: [g.name for g in members] for n, members in found.items()} == {"topology-dns-dc": ["dc-dns0", "dc-dns1"]}
 
 
 def test_no_vsphere(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ class VCenter:
                 {"slug": "kas", "name": "Kas", "group": "Umum", "year": 2027, "number": 11},
             ],
         }
+        service = {"description": "Surat dan kas", "hosts": [SURAT, KAS]}
+        (self.district / "services/surat.yml").write_text(yaml.safe_dump(service))
         (folder / "world.json").write_text(json.dumps(world))
         (folder / "files").mkdir()
         self.process = subprocess.Popen(
@@ -178,6 +180,11 @@ def test_a_guests_life(start: Any) -> None:
     assert changed(vcenter.run()) > 0
     assert set(vcenter.guests()) == {SURAT, KAS}
     assert vcenter.guests()[SURAT] == grown
+    with vcenter.session() as content:
+        (rule,) = content.rootFolder.childEntity[0].hostFolder.childEntity[0].configurationEx.rule
+        assert (rule.name, rule.enabled) == ("topology-surat-main", True)
+        assert {vm.name for vm in rule.vm} == {SURAT, KAS}
+        assert type(rule).__name__.endswith("AntiAffinityRuleSpec")
     assert changed(vcenter.run()) == 0
 
     assert "would be removed with its disk" in refused(vcenter.run(guest_remove=KAS, guest_confirm=SURAT))

@@ -64,7 +64,13 @@ def sizes(parts: Parts) -> Iterator[Finding]:
             )
             for what, wanted, there in wants:
                 if wanted > there:
-                    values = {"guest": guest, "wanted": wanted, "what": what, "cluster": placement.cluster, "there": there}
+                    values = {
+                        "guest": guest,
+                        "wanted": wanted,
+                        "what": what,
+                        "cluster": placement.cluster,
+                        "there": there,
+                    }
                     yield Finding("VS002", where, values)
             total, last = total + size.disk_gb, max(last, year)
         if total > placement.datastore_gb:
