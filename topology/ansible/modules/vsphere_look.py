@@ -94,8 +94,10 @@ def judge(world: dict[str, Any], guests: list[dict[str, Any]]) -> tuple[list[str
         elif template["disk_gb"] > guest["disk_gb"]:
             problems.append(f"guest `{name}` is to have {guest['disk_gb']} GB, its template has {template['disk_gb']}; "
                             "give it a larger disk")  # fmt: skip
-        need: dict[str, Any] = {"name": name, "create": False, "template": template["moid"] if template else None, "settings": {},
-                "resize": {}, "cards": [], "start": False, "moid": None}  # fmt: skip
+        need: dict[str, Any] = {
+            "name": name, "create": False, "template": template["moid"] if template else None, "settings": {},
+            "resize": {}, "cards": [], "start": False, "moid": None,
+        }  # fmt: skip
         same = [g for g in world["guests"] if g["name"] == name]
         here = [g for g in same if g["folder"] == guest["folder"]]
         if len(same) > len(here) or len(here) > 1:
@@ -113,11 +115,11 @@ def judge(world: dict[str, Any], guests: list[dict[str, Any]]) -> tuple[list[str
             continue
         need["create"] = not here
         need["moid"] = live.get("moid")
-        wanted = settings_of(guest)
+        settings = settings_of(guest)
         if mark != "made":
-            wanted[MARK] = "making"
+            settings[MARK] = "making"
             need["start"] = True
-        need["settings"] = {k: v for k, v in wanted.items() if live["settings"].get(k) != v}
+        need["settings"] = {k: v for k, v in settings.items() if live["settings"].get(k) != v}
         sizes = {k: guest[k] for k in ("vcpu", "memory_mb", "disk_gb") if guest[k] != live[k]}
         if here and guest["disk_gb"] < live["disk_gb"]:
             problems.append(f"guest `{name}` has a disk of {live['disk_gb']} GB, {guest['disk_gb']} are asked for; "
@@ -171,7 +173,7 @@ def _free_ports(network: Any, guests: list[dict[str, Any]]) -> int | None:
     """Return how many ports a distributed port group has left; None where it grows or does not count."""
     if not isinstance(network, vim.dvs.DistributedVirtualPortgroup) or network.config.autoExpand:
         return None
-    used = max(len(network.vm), sum(g["cards"].count(network.name) for g in guests))
+    used: int = max(len(network.vm), sum(g["cards"].count(network.name) for g in guests))
     return max(0, int(network.config.numPorts or 0) - used)
 
 
