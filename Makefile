@@ -100,6 +100,7 @@ lab-user: setup
 
 .PHONY: test
 test: setup ## Lint, then every test; with root also the lab, taken down at the end
+	@if $(is_root); then $(phase) 'packages' tools/lab-packages $(LAB_PACKAGES); fi
 	@$(again) lint
 	@$(again) test-fast
 	@$(phase) 'tests: a thousand edits' pytest -n $(WORKERS) tests/property
