@@ -28,6 +28,7 @@ EXAMPLES = """
 RETURN = """
 problems: {description: What stands against the guests., type: list, returned: always}
 needs: {description: "What each guest needs: create, settings, resize, cards, start.", type: list, returned: always}
+rules: {description: Anti-affinity rules of the clusters., type: list, returned: always}
 found: {description: The guest that O(find) names., type: dict, returned: when it is there}
 """
 
@@ -204,7 +205,14 @@ def look(content: Any, datacenter: str) -> dict[str, Any]:
     networks = found.network
     groups = {n.key: n.name for n in networks if isinstance(n, vim.dvs.DistributedVirtualPortgroup)}
     machines = [vm for vm in _all(content, vim.VirtualMachine, top) if vm.config is not None]
-    world["clusters"] = {c.name: c._moId for c in _all(content, vim.ClusterComputeResource, found.hostFolder)}
+    clusters = _all(content, vim.ClusterComputeResource, found.hostFolder)
+    world["clusters"] = {c.name: c._moId for c in clusters}
+    world["rules"] = [
+        {"cluster": c.name, "name": r.name, "guests": sorted(vm.name for vm in r.vm), "enabled": bool(r.enabled)}
+        for c in clusters
+        for r in c.configurationEx.rule
+        if isinstance(r, vim.cluster.AntiAffinityRuleSpec)
+    ]
     world["datastores"] = {d.name: d.summary.freeSpace // GB for d in found.datastore}
     models = [_guest(m, top, groups) for m in machines if m.config.template]
     world["templates"] = {f"{m['folder']}/{m['name']}": m for m in models}
@@ -252,7 +260,9 @@ def main() -> None:
         guest["ours"] = guest["settings"].get(MARK) in ("making", "made")
         del guest["settings"]
     prefix = f"vCenter {at}, datacenter `{options['datacenter']}`: "
-    module.exit_json(changed=False, problems=[prefix + p for p in problems], needs=needs, found=found)
+    module.exit_json(
+        changed=False, problems=[prefix + p for p in problems], needs=needs, found=found, rules=world.get("rules", [])
+    )
 
 
 if __name__ == "__main__":
