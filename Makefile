@@ -106,9 +106,9 @@ test: setup ## Lint, then every test; with root also the lab, taken down at the 
 	@$(again) test-fast
 	@$(phase) 'tests: a thousand edits' pytest -n $(WORKERS) tests/property
 	@if $(is_root); then \
-		$(again) test-lab; \
+		$(again) vsphere && $(again) test-lab; \
 	else \
-		echo 'NOT RUN: the lab part of the tests (you are not root; sudo make test runs it)'; \
+		echo 'NOT RUN: the lab and vSphere parts of the tests (you are not root; sudo make test runs it)'; \
 	fi
 
 .PHONY: test-fast
@@ -145,6 +145,12 @@ services-long: setup
 .PHONY: lab-long
 lab-long: setup
 	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) -m 'lab and long and not vm'
+
+# The role guest against a vSphere simulator that is built from Debian's govmomi (root installs what is missing).
+.PHONY: vsphere
+vsphere: setup ## Make, resize and remove guests in a vSphere simulator (root)
+	@$(phase) 'vsphere: simulator' tools/vsphere-simulator
+	@$(phase) 'vsphere: guests' pytest -m vsphere -n $(WORKERS) tests/vsphere
 
 # Every rendered file of every gateway, judged by the daemons' own checkers, which come from the lab's mirror.
 .PHONY: test-checkers
