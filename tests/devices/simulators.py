@@ -33,7 +33,8 @@ class Simulator:
         self.log: list[str] = []
         self.changes = 0
         """Lines that changed something."""
-        self.logins = 0
+        self.logins_left = 1_000
+        """So many more people may log in."""
 
     def prompt(self, session: dict[str, Any]) -> str:
         raise NotImplementedError
@@ -440,7 +441,11 @@ class _Server(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         # RouterOS takes terminal settings behind a plus sign
-        return username.split("+")[0] == USER and password == PASSWORD
+        good = username.split("+")[0] == USER and password == PASSWORD
+        if good and not isinstance(self.simulator, Files):
+            self.simulator.logins_left -= 1
+            return bool(self.simulator.logins_left >= 0)
+        return good
 
 
 class Fleet:
