@@ -228,10 +228,12 @@ class Session:
                 self.link.write_channel(_SAFE)
                 self.link.read_until_pattern(pattern=r"released", read_timeout=ANSWER)
             elif family == "ios":
+                # saved first: a session that ends between the two reloads into what was proven
+                said = self._ask("write memory", expect_string=r"#\s*$", strip_prompt=False)
+                if "OK" not in said:
+                    raise DeviceError("answer", f"it could not save: {_last(said)}")
                 if armed:
-                    self._ask("reload cancel", expect_string=r"#")
-                    self.link.find_prompt()
-                self.link.save_config()
+                    self._ask("reload cancel", expect_string=r"#\s*$")
             elif family == "airos":
                 said = self._ask("cfgmtd -w -p /etc/ && echo kept")
                 if "kept" not in said.replace("echo kept", ""):
