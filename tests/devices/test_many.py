@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from tests.devices.conftest import LUWU, NAMES, Run, provisioned, simulator
 from tests.devices.simulators import Files, Fleet, Ios, RouterOS
 from topology.allocate import Plan
+from topology.cli import main
 from topology.devices.model import Device
 
 LIMIT = "6"
@@ -243,3 +245,28 @@ def test_a_device_with_files_only(
     assert run("backup", "--repository", str(repository), inventory=inventory) == 4
     assert (repository / "dc-sw1/conf/box.cfg").exists()
     assert run("apply", inventory=inventory) == 1 and "set by hand" in _lines(capsys)
+
+
+def test_drift_has_the_devices_in_its_report(
+    plan: Plan, devices: dict[str, Device], fleet: Fleet, run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    name = NAMES["routeros"]
+    device: Any = provisioned(plan, devices[name])
+    device.execute("/interface bridge vlan remove [ find vlan-ids=20 ]")
+    port = fleet.add(name, device)
+    # `drift` has no --at: what it reads are the addresses of the plan
+    monkeypatch.setattr("topology.devices.cli.target_of", lambda d, at: ("127.0.0.1", port))
+    words = ["drift", str(LUWU), "--hosts", name, "--json", "-"]
+    assert main(words) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert [(f["host"], f["state"], f["kind"], f["thing"]) for f in found["findings"]] == [
+        (name, "missing", "vlan", "20")
+    ]
+    assert found["hosts"] == {name: "bua"} and found["new"]
+    device.execute("/interface bridge vlan add bridge=bridge comment=staff tagged=ether1 vlan-ids=20")
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["gone"]
+    monkeypatch.delenv("TOPOLOGY_DEVICE_USER")
+    assert main(words) == 3
+    assert "1 switches and radios unobserved" in capsys.readouterr().err
