@@ -19,7 +19,12 @@ from topology.load import load
 from topology.render.common import context_of
 
 LUWU = Path(__file__).parents[2] / "inventories" / "luwu"
-NAMES = {"routeros": "bua-sw1", "ios": "drc1-sw1", "airos": "belopa-radio-kantor-bupati", "epmp": "bua-radio-kantor-bupati"}
+NAMES = {
+    "routeros": "bua-sw1",
+    "ios": "drc1-sw1",
+    "airos": "belopa-radio-kantor-bupati",
+    "epmp": "bua-radio-kantor-bupati",
+}
 """A device of each family with a command line."""
 
 

@@ -274,7 +274,9 @@ class Ios(Simulator):
             state["globals"] = [g for g in state["globals"] if not g.startswith(m[1])]
         elif re.match(r"ip default-gateway \S+$", line):
             state["globals"] = [g for g in state["globals"] if not g.startswith("ip default-gateway")] + [line]
-        elif re.match(r"(ntp server|logging host|snmp-server group|snmp-server community|username|enable secret) \S+", line):
+        elif re.match(
+            r"(ntp server|logging host|snmp-server group|snmp-server community|username|enable secret) \S+", line
+        ):
             state["globals"] += [line] if line not in state["globals"] else []
         else:
             return "               ^\n% Invalid input detected at '^' marker."
@@ -289,8 +291,13 @@ class Ios(Simulator):
             return self.running()
         if line == "show vlan brief":
             head = "VLAN Name                             Status    Ports\n" + "-" * 4 + " " + "-" * 32 + " " + "-" * 9
-            rows = [f"{v:<4} {n:<32} active    " for v, n in sorted(self.state["vlans"].items(), key=lambda x: int(x[0]))]
-            fixed = ["1002 fddi-default                     act/unsup ", "1005 trnet-default                    act/unsup "]
+            rows = [
+                f"{v:<4} {n:<32} active    " for v, n in sorted(self.state["vlans"].items(), key=lambda x: int(x[0]))
+            ]
+            fixed = [
+                "1002 fddi-default                     act/unsup ",
+                "1005 trnet-default                    act/unsup ",
+            ]
             return "\n".join((head, *rows, *fixed))
         if line == "show interfaces status":
             rows = ["Port      Name               Status       Vlan       Duplex  Speed Type"]
@@ -379,7 +386,7 @@ class AirOS(Simulator):
             return "Found Backup1 on[2] ...\nStoring Active[1] ... [%100]\nkept"
         if line.startswith("/usr/etc/rc.d/rc.softrestart"):
             return ""
-        return "-sh: " + line.split()[0] + ": not found"
+        return "-sh: " + line.split(maxsplit=1)[0] + ": not found"
 
 
 class EPMP(Simulator):
@@ -441,7 +448,7 @@ class _Server(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         # RouterOS takes terminal settings behind a plus sign
-        good = username.split("+")[0] == USER and password == PASSWORD
+        good = username.split("+", maxsplit=1)[0] == USER and password == PASSWORD
         if good and not isinstance(self.simulator, Files):
             self.simulator.logins_left -= 1
             return bool(self.simulator.logins_left >= 0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.devices.conftest import NAMES, Run, simulator
-from tests.devices.simulators import AirOS, Fleet, Ios, RouterOS
+from tests.devices.simulators import Fleet, RouterOS
 from topology.devices.model import Device
 
 FAMILIES = tuple(NAMES)

@@ -66,4 +66,3 @@ def _hide(match: re.Match[str]) -> str:
     keep, value = match["keep"], match["value"]
     mark = f'"{MARK}"' if value.startswith('"') else MARK
     return keep + ("" if keep.endswith(("=", ":", ": ")) or keep[-1].isspace() else " ") + mark
-
