@@ -48,7 +48,8 @@ def fleet() -> Iterator[sim.Fleet]:
 @pytest.fixture(autouse=True)
 def _login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in (
-        ("USER", sim.USER), ("PASSWORD", sim.PASSWORD), ("SNMP_AUTH", "sandi-snmp-auth"), ("SNMP_PRIV", "sandi-snmp-priv"),
+        ("USER", sim.USER), ("PASSWORD", sim.PASSWORD),
+        ("SNMP_AUTH", "sandi-snmp-auth"), ("SNMP_PRIV", "sandi-snmp-priv"),
     ):  # fmt: skip
         monkeypatch.setenv(f"TOPOLOGY_DEVICE_{name}", value)
     monkeypatch.chdir(tmp_path)

@@ -224,7 +224,8 @@ def test_a_device_with_files_only(
     facts = inventory / "devices.yml"
     facts.write_text(
         facts.read_text().replace(
-            "  ptp:\n", "  box:\n    kind: switch\n    family: sftp\n    model: Any\n    files: [/conf/box.cfg]\n  ptp:\n"
+            "  ptp:\n",
+            "  box: {kind: switch, family: sftp, model: Any, files: [/conf/box.cfg]}\n  ptp:\n",
         ).replace("  desa: office-switch\n  dc: centre-switch\n", "  dc: box\n")
     )  # fmt: skip
     (tmp_path / "flash/conf").mkdir(parents=True)

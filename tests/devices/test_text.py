@@ -148,8 +148,9 @@ def test_a_secret_is_not_kept(line: str) -> None:
 def test_what_is_no_secret_is_kept() -> None:
     lines = [
         "/system identity set name=password-server", "hostname key-1", "interface GigabitEthernet1/0/1",
-        " description key cabinet, private", "logging host 10.0.0.1", "snmp-server location Belopa", "ntp server 10.0.0.1",
-        "service password-encryption", "resolv.host.1.name=secret-garden", '"systemConfigDeviceName": "radio"',
+        " description key cabinet, private", "logging host 10.0.0.1", "snmp-server location Belopa",
+        "ntp server 10.0.0.1", "service password-encryption", "resolv.host.1.name=secret-garden",
+        '"systemConfigDeviceName": "radio"',
     ]  # fmt: skip
     assert redacted("\n".join(lines)) == "\n".join(lines) + "\n"
 

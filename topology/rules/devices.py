@@ -48,8 +48,9 @@ def choices(parts: Parts) -> Iterator[Finding]:
     facts = parts.devices
     if facts is None:
         return
-    chosen = [(("switches", kind), name, "switch") for kind, name in facts.switches.items()]
-    chosen += [(("radios",), facts.radios, "radio")] if facts.radios else []  # type: ignore[list-item]
+    chosen: list[tuple[tuple[str, ...], str, str]] = []
+    chosen += [(("switches", kind), name, "switch") for kind, name in facts.switches.items()]
+    chosen += [(("radios",), facts.radios, "radio")] if facts.radios else []
     chosen += [(("links", link), name, "radio") for link, name in facts.links.items()]
     for path, name, kind in chosen:
         yield from _fits(parts, name, kind, Where(FILE, path))
