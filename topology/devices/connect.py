@@ -112,9 +112,17 @@ class Session:
                 )  # fmt: skip
             else:
                 self.link = _driver(self)
+            if self.target.device.profile.family == "ios" and not self.link.check_enable_mode():
+                self._privileged()
         except Exception as error:
             self.close()
             raise _explained(error) from None
+
+    def _privileged(self) -> None:
+        try:
+            self.link.enable()
+        except (ValueError, ReadTimeout):
+            raise DeviceError("login", "it gives no privileged mode; set TOPOLOGY_DEVICE_ENABLE") from None
 
     def _client(self) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
