@@ -26,7 +26,9 @@ from topology.schema import (
     ServiceFile,
     Shape,
     Site,
+    UsersFile,
     VillageEntry,
+    VsphereFile,
 )  # fmt: skip
 
 DEFAULT_NETWORKS: dict[str, tuple[str, ...]] = {
@@ -85,8 +87,10 @@ class District:
     """Registered numbers of radio and leased links by name."""
     policy: PolicyFile
     keys: KeysFile = field(default_factory=KeysFile)
+    users: UsersFile = field(default_factory=UsersFile)
     lab: LabFile | None = None
     devices: DevicesFile | None = None
+    vsphere: VsphereFile | None = None
 
     def profile(self, name: str) -> Profile:
         """Return a gateway profile by name; in a lab the lab's own."""
@@ -136,7 +140,9 @@ class Parts:
     policy: PolicyFile | None = None
     keys: KeysFile | None = None
     devices: DevicesFile | None = None
+    users: UsersFile | None = None
     lab: LabFile | None = None
+    vsphere: VsphereFile | None = None
     complete: bool = True
     """False when a whole folder could not be read: rules about what is missing then keep quiet."""
     lost: set[str] = field(default_factory=set)
@@ -162,7 +168,7 @@ class Parts:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
         known = {
             "district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml",
-            "devices.yml",
+            "devices.yml", "vsphere.yml", "users.yml",
         } - {name}  # fmt: skip
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from topology.allocate import Host, Plan
 from topology.devices.drift import drift as device_drift
 from topology.devices.model import KINDS
-from topology.drift import history, report
+from topology.drift import history, report, unknown
 from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
 from topology.drift.sweep import login_of, sweep
-from topology.expect import expect
+from topology.drift.together import judge_together
+from topology.expect import Expected, expect, together
 from topology.inventory import variables
 from topology.progress import Progress
 from topology.render.common import context_of
@@ -32,6 +33,8 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     if not chosen and not any(h.kind in KINDS and _wanted(h, options.hosts) for h in plan.hosts.values()):
         print("topology: no managed host matches; `topology plan --csv` lists hosts", file=sys.stderr)
         return USAGE
+    if options.unknown:
+        return _unknown(plan, chosen, options)
     unread = [h.name for h in chosen if h.platform not in PLATFORMS]
     context = context_of(plan)
     hosts = [
@@ -44,7 +47,8 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     finally:
         progress.close()
     devices, more, blind = device_drift(plan, inventory, options, context)
-    findings = sorted([*more, *(f for login, expected in hosts for f in judge(expected, observed[login.host]))])
+    findings = [*more, *(f for login, expected in hosts for f in judge(expected, observed[login.host]))]
+    findings = sorted((*findings, *judge_together(together(plan), {e.host: e for _, e in hosts}, observed)))
     path = Path(options.history) if options.history else _history(inventory)
     change = None
     try:
@@ -55,6 +59,11 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         at, time.monotonic() - begun, {e.host: e.site for e in (*devices, *(e for _, e in hosts))},
         {e.host: len(e.expectations) for e in (*devices, *(e for _, e in hosts))}, tuple(findings), change,
     )  # fmt: skip
+    if options.remedies:
+        from topology.drift.remedy import as_json, remedy
+
+        mended = {e.host: remedy(e, [f for f in findings if f.host == e.host]) for _, e in hosts}
+        Path(options.remedies).write_text(as_json(mended), encoding="utf-8")
     for file, text in ((options.junit, report.as_junit), (options.html, report.as_html)):
         if file:
             Path(file).write_text(text(done), encoding="utf-8")
@@ -67,6 +76,40 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     if unread:
         print(f"not read, no reading of their platform yet: {', '.join(unread)}", file=sys.stderr)
     return DIFFERENT if findings or unread or blind else FINE
+
+
+def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int:
+    """Say which addresses are in use that the plan does not know: 0 when none, 3 when some or a gateway is silent."""
+    gateways = unknown.wanted(chosen)
+    if not gateways:
+        print("topology: no gateway matches; gateways see who is in a network", file=sys.stderr)
+        return USAGE
+    at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    hosts = [(login_of(h.name, variables(plan, h)), Expected(h.name, h.site, h.platform, (), ())) for h in gateways]
+    progress = Progress("asking")
+    try:
+        found = unknown.find(plan, asyncio.run(sweep(hosts, progress, make=unknown.script)))
+    finally:
+        progress.close()
+    if options.json:
+        text = unknown.as_json(found, at)
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            Path(options.json).write_text(text, encoding="utf-8")
+    if options.json != "-":
+        sys.stdout.write(unknown.as_text(found))
+    return DIFFERENT if found.unknown or found.silent else FINE
+
+
+def standing_of(inventory: Path, path: str | None = None) -> history.Standing | None:
+    """Return what differs since when, of an inventory's history; a history that cannot be read is said."""
+    file = Path(path) if path else _history(inventory)
+    try:
+        return history.standing(file)
+    except sqlite3.Error as error:
+        print(f"topology: {file}: {error}; the documentation has no page of drift", file=sys.stderr)
+        return None
 
 
 def _wanted(host: Host, patterns: list[str] | None) -> bool:
