@@ -104,6 +104,7 @@ test: setup ## Lint, then every test; with root also the lab, taken down at the 
 	@if $(is_root); then $(phase) 'packages' tools/lab-packages $(LAB_PACKAGES); fi
 	@$(again) lint
 	@$(again) test-fast
+	@$(again) test-devices
 	@$(phase) 'tests: a thousand edits' pytest -n $(WORKERS) tests/property
 	@if $(is_root); then \
 		$(again) vsphere && $(again) test-lab; \
@@ -115,6 +116,10 @@ test: setup ## Lint, then every test; with root also the lab, taken down at the 
 test-fast: setup ## Only what needs no lab: unit, rules, golden (under a minute)
 	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
 	@$(phase) 'tests: fast' pytest -n $(WORKERS) --dist worksteal -m 'not lab and not bench and not vm and not checkers' $(fast_tests)
+
+.PHONY: test-devices
+test-devices: setup
+	@$(phase) 'tests: switches and radios' pytest -n $(WORKERS) --dist worksteal tests/devices
 
 # A lab that was up before is left up; one that this target booted is taken down, also after a failure.
 around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
