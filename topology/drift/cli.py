@@ -56,6 +56,11 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         at, time.monotonic() - begun, {e.host: e.site for _, e in hosts},
         {e.host: len(e.expectations) for _, e in hosts}, tuple(findings), change,
     )  # fmt: skip
+    if options.remedies:
+        from topology.drift.remedy import as_json, remedy
+
+        mended = {e.host: remedy(e, [f for f in findings if f.host == e.host]) for _, e in hosts}
+        Path(options.remedies).write_text(as_json(mended), encoding="utf-8")
     for file, text in ((options.junit, report.as_junit), (options.html, report.as_html)):
         if file:
             Path(file).write_text(text(done), encoding="utf-8")
@@ -92,6 +97,16 @@ def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int
     if options.json != "-":
         sys.stdout.write(unknown.as_text(found))
     return DIFFERENT if found.unknown or found.silent else FINE
+
+
+def standing_of(inventory: Path, path: str | None = None) -> history.Standing | None:
+    """Return what differs since when, of an inventory's history; a history that cannot be read is said."""
+    file = Path(path) if path else _history(inventory)
+    try:
+        return history.standing(file)
+    except sqlite3.Error as error:
+        print(f"topology: {file}: {error}; the documentation has no page of drift", file=sys.stderr)
+        return None
 
 
 def _wanted(host: Host, patterns: list[str] | None) -> bool:

@@ -23,6 +23,7 @@ from topology.render import (
     frr,
     kea,
     knot,
+    nas,
     nat64,
     nftables,
     pair,
@@ -55,6 +56,7 @@ def render_host(plan: Plan, host: Host, context: Context | None = None) -> Files
     found.update(_ANY[host.platform](context, host))
     found.update(access.files(context, host))
     found.update(knot.files(context, host))
+    found.update(nas.files(context, host))
     if host.kind != "gateway":
         return found
     found.update(wireguard.files(context, host, context.today))
