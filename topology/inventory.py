@@ -30,7 +30,7 @@ def variables(plan: Plan, host: Host) -> dict[str, Any]:
     place = plan.sites[host.site].place
     return (
         {
-            "ansible_host": _reached_at(host),
+            "ansible_host": own_address(host),
             "topology_site": host.site,
             "topology_kind": place.kind,
             "topology_device": host.kind,
@@ -84,7 +84,7 @@ def features(plan: Plan, host: Host) -> list[str]:
     return found
 
 
-def _reached_at(host: Host) -> str:
+def own_address(host: Host) -> str:
     """Return the address people and playbooks use: a gateway's loopback, else mgmt, else the first."""
     order = {"loopback": 0, "mgmt": 1}
     ranked = sorted(host.interfaces, key=lambda i: order.get(i.network or i.kind, 2))

@@ -20,7 +20,7 @@ from testinfra.backend.ssh import SshBackend
 CONNECT, ANSWER = 5, 20
 """Seconds until a connection must stand, and until a command must have been answered."""
 BUDGET = 300
-"""Seconds of waiting that a host is given in all."""
+"""Seconds of waiting that a host is given for one look."""
 MOST = 8 * 1024 * 1024
 """Most bytes of an answer."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -163,6 +163,7 @@ class Box:
         """Ask everything anew from here on."""
         self._said.clear()
         self._greeted = False
+        self.backend.failed, self.backend.waited = "", 0.0
 
     def close(self) -> None:
         """End the connection."""

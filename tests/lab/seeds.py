@@ -6,6 +6,7 @@ a service's, write such a function beside its tests and add it here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from topology import routing
 from topology.allocate import Host, Plan
 from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, UNOBSERVED, Finding
 from topology.expect import expect
+from topology.render import render_host
 from topology.render.common import context_of
 
 Wanted = tuple[str, str, str]
@@ -132,12 +134,14 @@ def files(plan: Plan) -> list[Seed]:
              (DIFFERENT, "file", "/etc/kea/kea-dhcp6.conf")),
         seed("a group changed", host, "chgrp games /etc/chrony/chrony.conf", "chgrp root /etc/chrony/chrony.conf",
              (DIFFERENT, "file", "/etc/chrony/chrony.conf")),
-        seed("a lease pool widened", gateway, *pool, (DIFFERENT, "file", "/etc/kea/kea-dhcp4.conf")),
+        seed("a lease pool widened", gateway, *pool, (DIFFERENT, "file", "/etc/kea/kea-dhcp4.conf"),
+             (DIFFERENT, "dhcp", "10.*"), (DIFFERENT, "daemon", "kea-dhcp4-server")),
         seed("another resolver", host, *network, (DIFFERENT, "file", f"/etc/systemd/network/20-{port}.network")),
         seed("names asked elsewhere", gateway, *names,
-             (DIFFERENT, "file", "/etc/unbound/unbound.conf.d/60-topology.conf")),
+             (DIFFERENT, "file", "/etc/unbound/unbound.conf.d/60-topology.conf"), (DIFFERENT, "daemon", "unbound")),
         seed("a name in the hosts file", host, *hosts, (DIFFERENT, "file", "/etc/hosts")),
-        seed("passwords let in", host, *login, (DIFFERENT, "file", "/etc/ssh/sshd_config.d/10-topology.conf")),
+        seed("passwords let in", host, *login, (DIFFERENT, "file", "/etc/ssh/sshd_config.d/10-topology.conf"),
+             (DIFFERENT, "daemon", "ssh")),
         seed("the filter's program", gateway, *filter_, (DIFFERENT, "file", "/usr/local/sbin/topology-filter")),
         seed("a file removed", gateway, "mv /etc/radvd.conf /root/r", "mv /root/r /etc/radvd.conf",
              (MISSING, "file", "/etc/radvd.conf")),
@@ -157,7 +161,7 @@ def files(plan: Plan) -> list[Seed]:
              (DIFFERENT, "service", "kea-dhcp4-server"), also={(MISSING, "listen", "67/udp")}),
         seed("names not answered", gateway, "systemctl stop unbound", "systemctl start unbound",
              (DIFFERENT, "service", "unbound"),
-             also={(MISSING, "listen", "53/udp"), (MISSING, "listen", "53/tcp")}),
+             also={(MISSING, "listen", "53/udp"), (MISSING, "listen", "53/tcp"), (MISSING, "answer", "*")}),
         seed("the filter not at boot", gateway, "systemctl disable topology-filter 2>/dev/null",
              "systemctl enable topology-filter 2>/dev/null", (DIFFERENT, "service", "topology-filter")),
         seed("another filter at boot", gateway, "systemctl unmask nftables 2>/dev/null",
@@ -182,19 +186,24 @@ def network(plan: Plan) -> list[Seed]:
     dead = {(DIFFERENT, "neighbour", s.remote) for s in speaker.sessions if s.interface == tunnel}
     ways = {(MISSING, "route", "to *"), (DIFFERENT, "route", "to *")}
 
-    def bgp(line: str) -> str:
-        router = f"router bgp {speaker.autonomous_system}"
-        return f"vtysh -c 'configure terminal' -c '{router}' -c '{line}'"
+    routing_text = render_host(plan, box, context_of(plan))["etc/frr/frr.conf"]
+    group = re.findall(rf"neighbor {re.escape(session.remote)} peer-group (\S+)", routing_text)[0]
+
+    def bgp(*lines: str) -> str:
+        words = ("configure terminal", f"router bgp {speaker.autonomous_system}", *lines)
+        return "vtysh " + " ".join(f"-c '{word}'" for word in words)
 
     again = f"systemctl restart wg-quick@{tunnel}"
     first = min((e.thing.split()[1] for e in _shape(plan, box) if e.thing.startswith("guest ")), default="")
     rules = (DIFFERENT, "ruleset", "filter")
+    addresses = re.findall(r"set (own4|hub4) \{", expect(plan, box).texts["ruleset"])[0]
     load = "nft -f /etc/nftables.conf && nft -f /etc/topology/shape.nft"
     found = [
         seed("a chain flushed", gateway, "nft flush chain inet topology forward", load, rules),
         seed("all rules flushed", gateway, "nft flush ruleset", load, rules),
         seed("a rule added", gateway, "nft insert rule inet topology input counter accept", load, rules),
-        seed("a set widened", gateway, "nft add element inet topology admin4 '{ 198.51.100.200/32 }'", load, rules),
+        seed("a set widened", gateway, f"nft add element inet topology {addresses} '{{ 198.51.100.200/32 }}'", load,
+             rules),
         seed("a table added", gateway, "nft add table inet stranger", "nft delete table inet stranger", rules),
         seed("a route replaced", host, f"ip route replace default via {router} metric 5",
              f"ip route delete default via {router} metric 5", (UNEXPECTED, "route", "default by hand")),
@@ -232,8 +241,9 @@ def network(plan: Plan) -> list[Seed]:
              again, (DIFFERENT, "tunnel", tunnel), also=dead | ways | {(DIFFERENT, "peer", f"{tunnel} *")}),
         seed("a neighbour shut", gateway, bgp(f"neighbor {session.remote} shutdown"),
              bgp(f"no neighbor {session.remote} shutdown"), (DIFFERENT, "neighbour", session.remote), also=ways),
-        seed("a neighbour without BFD", gateway, bgp(f"no neighbor {session.remote} bfd"),
-             bgp(f"neighbor {session.remote} bfd"), (DIFFERENT, "neighbour", session.remote)),
+        seed("a neighbour without BFD", gateway, bgp(f"no neighbor {group} bfd"),
+             bgp(f"neighbor {group} bfd", f"neighbor {group} bfd profile tunnel"),
+             (DIFFERENT, "neighbour", session.remote), also=ways),
         seed("a neighbour added", gateway, bgp("neighbor 10.191.9.9 remote-as 64999"),
              bgp("no neighbor 10.191.9.9"), (UNEXPECTED, "neighbour", "10.191.9.9")),
     ]  # fmt: skip

@@ -17,10 +17,10 @@ from topology.devices.model import KINDS
 from topology.drift import history, report, unknown
 from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
-from topology.drift.sweep import login_of, sweep
+from topology.drift.sweep import Login, login_of, sweep
 from topology.drift.together import judge_together
 from topology.expect import Expected, expect, together
-from topology.inventory import variables
+from topology.inventory import own_address, variables
 from topology.progress import Progress
 from topology.render.common import context_of
 
@@ -37,9 +37,7 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         return _unknown(plan, chosen, options)
     unread = [h.name for h in chosen if h.platform not in PLATFORMS]
     context = context_of(plan)
-    hosts = [
-        (login_of(h.name, variables(plan, h)), expect(plan, h, context)) for h in chosen if h.platform in PLATFORMS
-    ]
+    hosts = [(_login(plan, h, options.ssh_config), expect(plan, h, context)) for h in chosen if h.platform in PLATFORMS]
     at, begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     progress = Progress("reading")
     try:
@@ -85,7 +83,7 @@ def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int
         print("topology: no gateway matches; gateways see who is in a network", file=sys.stderr)
         return USAGE
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    hosts = [(login_of(h.name, variables(plan, h)), Expected(h.name, h.site, h.platform, (), ())) for h in gateways]
+    hosts = [(_login(plan, h, options.ssh_config), Expected(h.name, h.site, h.platform, (), ())) for h in gateways]
     progress = Progress("asking")
     try:
         found = unknown.find(plan, asyncio.run(sweep(hosts, progress, make=unknown.script)))
@@ -110,6 +108,13 @@ def standing_of(inventory: Path, path: str | None = None) -> history.Standing | 
     except sqlite3.Error as error:
         print(f"topology: {file}: {error}; the documentation has no page of drift", file=sys.stderr)
         return None
+
+
+def _login(plan: Plan, host: Host, ssh_config: str | None) -> Login:
+    """Return how to reach a host: as Ansible does, or at its own address by an SSH configuration."""
+    if ssh_config is None:
+        return login_of(host.name, variables(plan, host))
+    return login_of(host.name, {"ansible_host": own_address(host), "ansible_ssh_common_args": f"-F {ssh_config}"})
 
 
 def _wanted(host: Host, patterns: list[str] | None) -> bool:

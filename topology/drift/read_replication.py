@@ -58,11 +58,15 @@ def _cluster(text: str) -> dict[str, Things]:
     role, positions = _ROLES.get(said["role"], str(said["role"])), said.get("xlog") or {}
     things: Things = {
         "database": {
-            "state": said["state"], "role": role, "timeline": said.get("timeline", "unknown"),
+            "state": said["state"], "role": role,
             "maintenance": bool(said.get("pause", False)), "synchronous": bool(said.get("sync_standby", False)),
             "replay": "paused" if positions.get("paused") else "going on",
         }
     }  # fmt: skip
+    # Patroni 3.0 says null of a standby's timeline; a member that does not run knows neither
+    for field, name in (("timeline", "timeline"), ("system", "database_system_identifier")):
+        if said.get(name) is not None:
+            things["database"][field] = said[name]
     if role == "primary":
         things[f"database to {first.strip()}"] = {"state": "streaming", "sync": "itself"}
         for stream in said.get("replication", ()):

@@ -205,6 +205,15 @@ done"""),
     ]  # fmt: skip
 
 
+def _daemon(expected: Expected, finding: Finding) -> Steps:
+    """Apply again what its files belong to: that starts it, or has it read them."""
+    files = {path.lstrip("/") for e in expected.of_kind("daemon") if e.thing == finding.thing for path in e.of}
+    found = [u for u in units(expected.platform) if any(u.has(path) for path in files)]
+    if finding.thing.startswith("wg-quick@"):
+        return [Mark(f"wireguard-{finding.thing.partition('@')[2]}")]
+    return [Mark(u.name) for u in found]
+
+
 def _peer(expected: Expected, finding: Finding) -> Steps:
     return [Mark(f"wireguard-{finding.thing.split()[0]}")]
 
@@ -221,6 +230,7 @@ _KINDS: dict[str, Callable[[Expected, Finding], Steps]] = {
     "file": _file, "package": _roles, "service": _service, "listen": _listen, "address": _address, "route": _route,
     "sysctl": _mark("kernel"), "user": _user, "key": _key, "ruleset": _ruleset, "shape": _mark("filter"),
     "peer": _peer, "tunnel": _peer, "neighbour": _mark("routing"), "time": _mark("time"), "mount": _mount,
+    "daemon": _daemon, "dhcp": _roles, "share": _roles, "table": _ruleset, "answer": _mark("names"),
 }  # fmt: skip
 
 

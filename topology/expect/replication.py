@@ -84,6 +84,7 @@ def together(plan: Plan) -> Iterator[Together]:
     if members:
         yield Together("replication", DATABASE, "role", members, once="primary")
         yield Together("replication", DATABASE, "timeline", members)
+        yield Together("replication", DATABASE, "system", members)
     if len(members) > 1:
         yield Together("replication", DATABASE, "synchronous", members, once=True)
         for name in members:
