@@ -25,6 +25,7 @@ GROUPS = {
     "UL": ("Providers' lines", "Saluran penyedia"),
     "PO": ("Policy: zones, services and flows", "Kebijakan: zona, layanan dan aliran"),
     "KY": ("Public keys", "Kunci publik"),
+    "US": ("People", "Orang"),
 }
 _HEAD = """\
 # Errors and warnings / Kesalahan dan peringatan

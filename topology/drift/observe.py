@@ -14,7 +14,7 @@ from topology.expect.compile import fingerprint
 _KINDS = {
     "files": ("file",), "packages": ("package",), "services": ("service",), "listeners": ("listen",),
     "addresses": ("address",), "routes": ("route",), "ways": ("route",), "sysctls": ("sysctl",),
-    "users": ("user", "key"), "mounts": ("mount",), "ruleset": ("ruleset",), "shape": ("shape",),
+    "users": ("user", "key"), "mounts": ("mount",), "replica": ("replica",), "ruleset": ("ruleset",), "shape": ("shape",),
     "peers": ("peer", "tunnel"), "neighbours": ("neighbour",), "time": ("time",),
 }  # fmt: skip
 """Section of the script -> kinds of things read in it."""
@@ -193,6 +193,12 @@ def _mounts(text: str) -> dict[str, Things]:
     return {"mount": things}
 
 
+def _replica(text: str) -> dict[str, Things]:
+    code, _, rest = text.partition("\n")
+    state = "well" if int(code) == 0 else " | ".join(" ".join(line.split()) for line in rest.splitlines())
+    return {"replica": {"status": {"state": state or f"nas status ends with {code}"}}}
+
+
 def _ruleset(text: str) -> dict[str, Things]:
     first, _, rest = text.partition("\n")
     if first not in ("same", "differs"):
@@ -253,5 +259,5 @@ _READERS: dict[str, Callable[[str], dict[str, Things]]] = {
     "files": _files, "packages": _packages, "services": _services, "listeners": _listeners,
     "addresses": _addresses, "routes": _routes, "ways": _ways, "sysctls": _sysctls, "users": _users,
     "mounts": _mounts, "ruleset": _ruleset, "shape": _shape, "peers": _peers, "neighbours": _neighbours,
-    "time": _time,
+    "time": _time, "replica": _replica,
 }  # fmt: skip

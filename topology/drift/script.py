@@ -48,7 +48,10 @@ def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
     if names:
         yield "sysctls", f"sysctl -e {names}; true"
     yield "users", _USERS.replace("GROUP", "sudo").replace("LOCKED", "getent shadow")
-    yield "mounts", "findmnt -rn -o TARGET,OPTIONS /"
+    yield "mounts", "\n".join(f"findmnt -rn -o TARGET,OPTIONS {e.thing}" for e in expected.of_kind("mount")) + "\n:"
+    if expected.of_kind("replica"):
+        # the fields of the answer are `nas status`'s own: 3 says that something is not as it should be
+        yield "replica", "nas status >/dev/null; echo $?; nas status | grep -E '^(behind|here)'; true"
     if "ruleset" in expected.texts:
         yield "ruleset", _RULESET.replace("TEXT", expected.texts["ruleset"].rstrip("\n"))
     devices = sorted({e.thing.split()[0] for e in expected.of_kind("shape")})

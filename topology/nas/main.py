@@ -100,6 +100,7 @@ def _apply(config: Config) -> list[str]:
     """Apply where people's folders are worked on; the others get them by replication."""
     if lease.read().holder != config.host or not disk.datasets(LIVE):
         return accounts.identity(config)
+    takeover.promote(config)  # folders of people who came back
     return accounts.apply(config)
 
 
