@@ -45,7 +45,8 @@ class Person:
         self.name, self.password, self.desk = name, password, desk
 
     def smb(self, share: str, *commands: str, server: str = STABLE, options: tuple[str, ...] = ()) -> Said:
-        """Run smbclient's commands on a share, from the desk."""
+        """Run smbclient's commands on a share (`home`: the own one), from the desk."""
+        share = self.name if share == "home" else share
         done = lab.exec_in(NAME, self.desk, [
             "timeout", "40", "smbclient", "--user", f"{self.name}%{self.password}", "--max-protocol=SMB3", *options,
             f"//{server}/{share}", "-c", ";".join(commands),

@@ -109,6 +109,7 @@ def _replicate(config: Config) -> int:
     if lease.read().holder != config.host:
         return 0
     accounts.leave(config)
+    accounts.folders(config)
     done = replicate.replicate(config, wait=True)
     replicate.report(done)
     return 3 if done.wrong else 0

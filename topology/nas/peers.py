@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import disk, lease, manifest, store
-from .config import SNAP, STATE, Config, NasError, dataset, lock, say, snapshot
+from .config import ROOT, SNAP, STATE, Config, NasError, dataset, lock, say, snapshot
 
 USER = "nas-peer"
 KEY = STATE / "replication_key"
@@ -176,4 +176,4 @@ def main(config: Config, peer: str) -> int:
 
 def space() -> int:
     """Return the free bytes."""
-    return shutil.disk_usage(SNAP).free
+    return shutil.disk_usage(ROOT).free

@@ -126,6 +126,7 @@ def smb_conf(context: Context, host: Host, header: str) -> str:
         description=plan.district.facts.name,
         port=next((p.port for p in service.ports), 445),
         auxiliary=AUXILIARY,
+        users=current(context),
         agencies=[(slug, plan.district.places[slug].data.name) for slug in agencies(plan)],
     )
 

@@ -14,9 +14,9 @@ LAST = 9999
 _ACCOUNTS = frozenset((
     "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data", "backup",
     "list", "irc", "nobody", "messagebus", "sshd", "sudo", "staff", "users", "adm", "disk", "shadow", "tss", "polkitd",
-    "systemd-network", "systemd-resolve", "systemd-timesync", "nas-peer", "nas-auxiliary", "lab", "guest",
+    "systemd-network", "systemd-resolve", "systemd-timesync", "nas-peer", "nas-auxiliary", "lab", "guest", "global", "homes", "printers", "public", "everything",
 ))  # fmt: skip
-"""Names that a host has for itself: users and groups of Debian and of the roles."""
+"""Names that a host has for itself: users and groups of Debian and of the roles, shares."""
 
 
 def users(parts: Parts) -> Iterator[Finding]:

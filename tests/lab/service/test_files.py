@@ -16,6 +16,7 @@ from topology import lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
 People = dict[str, Person]
+CIPHERS = ("AES-128-GCM", "AES-256-GCM", "AES-128-CCM", "AES-256-CCM")
 CONFIG = "/etc/topology/nas.json"
 
 
@@ -51,7 +52,7 @@ def test_private_is_the_owners_and_public_is_for_reading(people: People) -> None
         "by a hard link": budi.smb("public", "hardlink ani/private/rahasia.txt budi/public/x"),
         "rename the folder": budi.smb("public", "rename ani/private ani/public/x"),
         "rename the own folder away": budi.smb("home", "rename private public/private"),
-        "open the own folder to others": budi.smb("home", 'setmode private +r', "rmdir private"),
+        "another's own share": budi.smb("ani", "ls"),
         "write to another's public folder": budi.smb("public", "mkdir ani/public/x"),
         "delete in another's public folder": budi.smb("public", "rm ani/public/umum.txt"),
         "the share for supervision": budi.smb("everything", "ls"),
@@ -107,17 +108,30 @@ def test_an_agencys_share_is_its_peoples(people: People) -> None:
     ("guest%", (), "(LOGON_FAILURE|ACCESS_DENIED)"),
     ("OK", ("--option=client min protocol=NT1", "--option=client max protocol=NT1"), "(CONNECTION_|INVALID_NETWORK_RESP|negotiation failed)"),
     ("OK", ("--option=client max protocol=SMB2_10",), "(NOT_SUPPORTED|CONNECTION_|INVALID_NETWORK_RESP|negotiation failed|ACCESS_DENIED)"),
-    ("OK", ("--option=client smb encrypt=off",), "ACCESS_DENIED"),
-    ("OK", ("--client-protection=off",), "ACCESS_DENIED"),
-], ids=["wrong password", "unknown", "left", "nobody", "guest", "SMB1", "SMB2", "not encrypted", "not signed"])  # fmt: skip
+    ("OK", (f"--option=client smb3 encryption algorithms={' '.join(f'-{c}' for c in CIPHERS)}",), "ACCESS_DENIED"),
+], ids=["wrong password", "unknown", "left", "nobody", "guest", "SMB1", "SMB2", "cannot encrypt"])  # fmt: skip
 def test_who_may_not_is_refused(people: People, user: str, options: tuple[str, ...], says: str) -> None:
     import re
 
     ani = people["ani"]
     who = user if user != "OK" else f"{ani.name}%{ani.password}"
-    done = lab.exec_in(NAME, FAR, ["timeout", "40", "smbclient", "--user", who, *options, f"//{STABLE}/home", "-c", "ls"])
+    done = lab.exec_in(NAME, FAR, ["timeout", "40", "smbclient", "--user", who, *options, f"//{STABLE}/ani", "-c", "ls"])
     assert done.returncode != 0 and re.search(says, done.stdout + done.stderr), done.stdout + done.stderr
     assert ani.smb("home", "ls").ok
+
+
+def test_every_session_is_encrypted_even_when_the_client_asks_for_nothing(people: People) -> None:
+    ani = people["ani"]
+    script = f"(sleep 20) | smbclient -U 'ani%{ani.password}' --client-protection=off //{STABLE}/ani"
+    run(NAME, FAR, "systemd-run", "--quiet", "--unit=plain-session", "sh", "-c", script)
+    try:
+        until("the session is there", 15, lambda: "ani" in run(NAME, NAS[0], "smbstatus", "-p"))
+        sessions = json.loads(run(NAME, NAS[0], "smbstatus", "--json"))["sessions"].values()
+        own = [s for s in sessions if s["username"] == "ani"]
+        assert own and all(s["encryption"]["degree"] == "full" for s in own), own
+        assert all(s["session_dialect"].startswith("SMB3") for s in own), own
+    finally:
+        run(NAME, FAR, "systemctl", "stop", "plain-session", check=False)
 
 
 def test_a_full_quota_says_so_and_is_nobody_elses(people: People) -> None:
@@ -161,7 +175,7 @@ def test_who_leaves_is_out_at_once_and_the_folder_is_archived(people: People) ->
     head, _, body = before.partition("\n")
     data = json.loads(body)
     next(u for u in data["users"] if u["name"] == "dewi")["left"] = "2026-01-01"
-    script = f"(sleep 60) | smbclient -U 'dewi%{dewi.password}' //{HERE[NAS[0]]}/home"
+    script = f"(sleep 60) | smbclient -U 'dewi%{dewi.password}' //{HERE[NAS[0]]}/dewi"
     run(NAME, dewi.desk, "systemd-run", "--quiet", "--unit=dewi-session", "sh", "-c", script)
     try:
         sessions = lambda: "dewi" in run(NAME, NAS[0], "smbstatus", "-p")  # noqa: E731
