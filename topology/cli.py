@@ -117,7 +117,9 @@ def parser() -> _Parser:
         "Write public keys that boxes made into INVENTORY/keys.yml; NAME= removes one.",
     )  # fmt: skip
     keys.add_argument("keys", nargs="+", metavar="NAME=KEY", help="gateway (or VPN user) and its public key")
-    keys.add_argument("--section", choices=("wireguard", "vpn_users", "nas", "nas_hosts"), default="wireguard", help="whose keys")
+    keys.add_argument(
+        "--section", choices=("wireguard", "vpn_users", "nas", "nas_hosts"), default="wireguard", help="whose keys"
+    )
     vpn = add(
         "vpn", "print a VPN user's own configuration",
         "Print the WireGuard configuration of a VPN user, one per hub; the user pastes in the private key\n"

@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,8 @@ def test_a_minutely_year_is_thinned_to_what_people_use() -> None:
     assert ages[0] == 0
     assert [a for a in ages if a <= 15] == list(range(16)), "every minute of the last quarter of an hour"
     two_hours = [a for a in ages if 15 < a <= 120]
-    assert 18 <= len(two_hours) <= 22 and max(b - a for a, b in zip(two_hours, two_hours[1:], strict=False)) <= 5
-    assert max(b - a for a, b in zip(ages, ages[1:], strict=False) if b <= 2 * 24 * 60) <= 60
+    assert 18 <= len(two_hours) <= 22 and max(b - a for a, b in pairwise(two_hours)) <= 5
+    assert max(b - a for a, b in pairwise(ages) if b <= 2 * 24 * 60) <= 60
     assert len(kept) < 100 and ages[-1] >= 2 * 24 * 60
 
 
@@ -188,7 +189,9 @@ def test_a_restore_never_leads_out_of_the_folder(tmp_path: Path) -> None:
         restore.place(base, "hilang/x")
 
 
-@pytest.mark.parametrize("name", ["", "../x", "files/users/../x", "files/users/", "files/users/A", "live", "accounts/x"])
+@pytest.mark.parametrize(
+    "name", ["", "../x", "files/users/../x", "files/users/", "files/users/A", "live", "accounts/x"]
+)
 def test_only_datasets_are_datasets(name: str) -> None:
     with pytest.raises(NasError):
         config.dataset(name)

@@ -14,7 +14,8 @@ from topology.expect.compile import fingerprint
 _KINDS = {
     "files": ("file",), "packages": ("package",), "services": ("service",), "listeners": ("listen",),
     "addresses": ("address",), "routes": ("route",), "ways": ("route",), "sysctls": ("sysctl",),
-    "users": ("user", "key"), "mounts": ("mount",), "replica": ("replica",), "ruleset": ("ruleset",), "shape": ("shape",),
+    "users": ("user", "key"), "mounts": ("mount",), "replica": ("replica",), "ruleset": ("ruleset",),
+    "shape": ("shape",),
     "peers": ("peer", "tunnel"), "neighbours": ("neighbour",), "time": ("time",),
 }  # fmt: skip
 """Section of the script -> kinds of things read in it."""

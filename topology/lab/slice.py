@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 from topology.allocate import Plan, sliced
-from topology.render import nas
 from topology.lab.spec import LabHost, LabInterface, LabSpec, LabWire
+from topology.render import nas
 
 
 def lab_spec(plan: Plan) -> LabSpec:

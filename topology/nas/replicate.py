@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -148,5 +147,3 @@ def report(done: Outcome) -> None:
             say(f"{peer}: {count} snapshots sent and compared")
     for line in done.wrong:
         say(line)
-
-

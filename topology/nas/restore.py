@@ -89,7 +89,7 @@ def place(base: Path, path: str) -> Path:
     target = base / path.strip("/")
     if not target.parent.is_dir() or not target.parent.resolve().is_relative_to(base.resolve()):
         raise NasError(f"the folder of {path} is not there any more; restore that one")
-    if target == base or target.parent == base and base.parent.name == "users":
+    if target == base or (target.parent == base and base.parent.name == "users"):
         raise NasError("restore what is in private or public, or use --into FOLDER")
     return target
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from . import disk, lease, manifest, peers, replicate, store
-from .config import ASIDE, FORMAT, LIVE, RUN, SNAP, SMB, Config, NasError, lock, run, say
+from .config import ASIDE, FORMAT, LIVE, RUN, SMB, SNAP, Config, NasError, lock, run, say
 from .lease import Record
 
 HANDING = RUN / "handing-over"

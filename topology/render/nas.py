@@ -173,9 +173,7 @@ def routing(context: Context, host: Host, interface: Interface) -> str:
         return ""
     network = context.plan.sites[host.site].network(STORAGE)
     router = context.plan.district.space.host(network.second_octet, network.third_octet, 1)[0]
-    return (
-        f"\n[RoutingPolicyRule]\nFrom={storage(host)}\nTable={_TABLE}\n\n[Route]\nGateway={router}\nTable={_TABLE}\n"
-    )
+    return f"\n[RoutingPolicyRule]\nFrom={storage(host)}\nTable={_TABLE}\n\n[Route]\nGateway={router}\nTable={_TABLE}\n"
 
 
 @cache

@@ -257,7 +257,9 @@ def keys(parts: Parts) -> Iterator[Finding]:
     for section in ("nas", "nas_hosts"):
         for name in getattr(parts.keys, section):
             if name not in boxes and not parts.may_have_host(name):
-                yield Finding("KY004", Where(file, (section, name), key=True), {"name": name, "hint": _hint(name, boxes)})
+                yield Finding(
+                    "KY004", Where(file, (section, name), key=True), {"name": name, "hint": _hint(name, boxes)}
+                )
     if parts.registry is not None:
         users = {u.name for u in parts.registry.vpn_users if u.retired is None}
         for name in parts.keys.vpn_users:
