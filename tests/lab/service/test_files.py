@@ -7,9 +7,11 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.lab import play
 from tests.lab.figures import record
 from tests.lab.files import FAR, HERE, NAME, NAS, NEAR, PLAN, STABLE, Person, active, listens, nas, status, until
 from tests.lab.services import run
@@ -306,3 +308,14 @@ def behind(host: str) -> dict[str, float]:
     """Return how old what the others lack is, by the active NAS."""
     found: dict[str, float] = status(host)["behind_seconds"]
     return found
+
+
+@pytest.mark.parametrize(("variables", "says"), [
+    ({}, "missing required arguments: nas_rendered"),
+    ({"nas_rendered": {"a": 1}}, "nas_rendered"),
+    ({"nas_rendered": "/nowhere/at/all"}, "topology render"),
+], ids=["none", "of the wrong kind", "a folder that is not there"])  # fmt: skip
+def test_bad_variables_of_the_role_are_refused(tmp_path: Path, variables: dict[str, object], says: str) -> None:
+    done = play.run(play.role_play(tmp_path / "play.yml", NAS[1], "nas", **variables), tmp_path / "report", "--check")
+    assert done.code != 0 and says in done.output, done.output[-2000:]
+    assert not done.changed
