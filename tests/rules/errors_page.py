@@ -27,6 +27,7 @@ GROUPS = {
     "VS": ("Guests in vSphere", "Mesin virtual di vSphere"),
     "KY": ("Public keys", "Kunci publik"),
     "DV": ("Switches and radios", "Switch dan radio"),
+    "US": ("People", "Orang"),
 }
 _HEAD = """\
 # Errors and warnings / Kesalahan dan peringatan
