@@ -57,7 +57,8 @@ def read(names: LabNames) -> LabState | None:
                     LabHost(
                         host["name"],
                         host["number"],
-                        tuple(LabInterface(each["name"], each["wire"]) for each in host["interfaces"]),
+                        tuple(LabInterface(each["name"], each["wire"], each["vlan"]) for each in host["interfaces"]),
+                        host["kind"],
                     )
                     for host in spec["hosts"]
                 ),
