@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from topology.lab import cgroups, vm
+from topology.lab import cgroups, freebsd, vm
 from topology.lab.commands import tool_environment
 from topology.lab.errors import LabError
 from topology.lab.image import image_directory, root_of
@@ -64,6 +64,9 @@ def prepare_disk(spec: LabSpec, host: LabHost, disk: Disk, host_key: KeyPair, lo
         (data / name).mkdir(mode=0o755, parents=True, exist_ok=True)
     names.host_state(host.name).mkdir(mode=0o755, parents=True, exist_ok=True)
     image = image_directory("vm") if host.kind == "vm" else disk.image
+    if host.system == "freebsd":
+        freebsd.make_disk(spec, host, login_key, host_key.private)
+        return
     upper = _Upper(root_of(image), data / "upper")
     address = f"{spec.management_address(host)}/{spec.management.prefixlen}"
     upper.write("etc/hostname", f"{host.name}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Literal
 
 from topology.allocate import Interface, Plan, sliced
 from topology.lab.spec import LabHost, LabInterface, LabSpec, LabWire
@@ -42,7 +43,8 @@ def lab_spec(plan: Plan) -> LabSpec:
             wires.setdefault(wire.name, wire)
             interfaces.append(LabInterface(interface.name, wire.name, _tag(interface)))
         kind = lab.instances if host.kind == "gateway" else "container"
-        hosts.append(LabHost(name, numbers[name], tuple(interfaces), kind))
+        system: Literal["debian", "freebsd"] = "freebsd" if host.platform == "freebsd" else "debian"
+        hosts.append(LabHost(name, numbers[name], tuple(interfaces), kind, system))
     return LabSpec(lab.name, tuple(hosts), tuple(wires.values()), ipaddress.IPv4Network(lab.management))
 
 

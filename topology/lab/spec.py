@@ -37,6 +37,7 @@ class LabHost:
     """Host number (>= 2) on the management network; .1 is the controller."""
     interfaces: tuple[LabInterface, ...]
     kind: Literal["container", "vm"] = "container"
+    system: Literal["debian", "freebsd"] = "debian"
 
     @property
     def ports(self) -> tuple[str, ...]:

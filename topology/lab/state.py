@@ -59,6 +59,7 @@ def read(names: LabNames) -> LabState | None:
                         host["number"],
                         tuple(LabInterface(each["name"], each["wire"], each["vlan"]) for each in host["interfaces"]),
                         host["kind"],
+                        host["system"],
                     )
                     for host in spec["hosts"]
                 ),

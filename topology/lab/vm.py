@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from topology.lab import cgroups, commands, network
+from topology.lab import cgroups, commands, freebsd, network
 from topology.lab.commands import tool_environment
 from topology.lab.errors import LabError
 from topology.lab.files import remove_tree
@@ -29,7 +29,7 @@ from topology.lab.names import MANAGEMENT_INTERFACE, NETNS_ROOT, LabNames
 from topology.lab.processes import command_line, is_zombie
 from topology.lab.spec import LabHost, LabSpec
 
-BOOT_SECONDS = 420.0
+BOOT_SECONDS = 900.0
 """Longest time a machine may take to answer SSH; without KVM and beside others it takes its time."""
 GREETING_SECONDS = 40.0
 """Longest time its SSH server may take to greet, once it listens."""
@@ -38,6 +38,9 @@ MEMORY = 768
 DISK_SIZE = "4G"
 """What a machine's disk looks like; it takes what is written on it."""
 _QEMU = {"amd64": ("qemu-system-x86_64", "q35"), "arm64": ("qemu-system-aarch64", "virt")}
+_APPEND = (
+    "root=/dev/vda rw console=ttyS0 quiet cryptomgr.notests net.ifnames=0 systemd.log_color=no mitigations=off panic=10"
+)
 _PROBE_SECONDS = 20.0
 _CABLES = "topology.lab.cables"
 
@@ -222,16 +225,22 @@ def _qemu(spec: LabSpec, host: LabHost) -> list[str]:
     kernel_now = kernel()
     address = spec.management_address(host)
     own = spec.management
+    if host.system == "freebsd":
+        disk, seed = freebsd.disks(names, host.name)
+        boots = ["-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe", "-cdrom", str(seed)]
+    else:
+        boots = [
+            "-kernel", str(kernel_now.image), "-initrd", str(kernel_now.initrd), "-append", _APPEND,
+            "-drive", f"file={_disk(names, host.name)},if=virtio,format=raw,cache=unsafe",
+            "-drive", f"file={mirror_disk()},if=virtio,format=raw,readonly=on",
+        ]  # fmt: skip
     command = [
         program, "-name", names.machine(host.name), "-machine", f"{machine},accel={fast}",
-        "-cpu", "host" if fast == "kvm" else "max", "-smp", "1", "-m", str(MEMORY),
+        "-cpu", "host" if fast == "kvm" else "qemu64", "-smp", "1", "-m", str(MEMORY),
         "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none",
         "-qmp", f"unix:{names.host_state(host.name) / 'qmp'},server=on,wait=off",
-        "-kernel", str(kernel_now.image), "-initrd", str(kernel_now.initrd),
-        "-append", "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.log_color=no mitigations=off panic=10",
         "-device", "virtio-rng-pci",
-        "-drive", f"file={_disk(names, host.name)},if=virtio,format=raw,cache=unsafe",
-        "-drive", f"file={mirror_disk()},if=virtio,format=raw,readonly=on",
+        *boots,
         # SSH comes in; with restrict=on the machine cannot begin anything to anywhere through this.
         "-netdev", f"user,id=mgmt,restrict=on,ipv6=off,net={own},host={own[1]},dns={own[-2]},"
                    f"hostfwd=tcp:{address}:22-{address}:22",
