@@ -47,9 +47,9 @@ def test_a_machines_networks_are_vlans_on_one_port(machines: lab.LabSpec) -> Non
         "diskominfo.mgmt": 10, "diskominfo.staff": 20, "diskominfo.server": 30, "diskominfo.voice": 40,
         "diskominfo.cctv": 50, "diskominfo.guest": 60,
     }  # fmt: skip
-    assert set(vm.link_files(machines, gateway)) == {
-        f"etc/systemd/network/10-{port}.link" for port in ("mgmt0", "isp", "lan")
-    }
+    assert set(vm.own_files(machines, gateway)) == {
+        *(f"etc/systemd/network/10-{port}.link" for port in ("mgmt0", "isp", "lan")), "etc/fstab",
+    }  # fmt: skip
 
 
 def test_another_kind_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def prepare_disk(spec: LabSpec, host: LabHost, disk: Disk, host_key: KeyPair, lo
     upper.own(f"home/{LAB_USER}", LAB_UID, 0o755)
     upper.age("var/lib/apt/lists")
     if host.kind == "vm":
-        for name, text in vm.link_files(spec, host).items():
+        for name, text in vm.own_files(spec, host).items():
             upper.write(name, text)
         upper.make(MIRROR_IN_HOST.lstrip("/"))
         vm.make_disk(names, host.name, image)

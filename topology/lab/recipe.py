@@ -74,9 +74,6 @@ FILES: dict[str, tuple[int, str]] = {
 }
 
 VM_FILES: dict[str, tuple[int, str]] = {
-    # The mirror is the second disk, which nobody can write to.
-    "etc/fstab": (0o644, f"/dev/vdb {MIRROR_IN_HOST} ext4 ro,nofail 0 0\n"),
-    # Loaded by hand in no role: what is missing here a role would miss in an office too.
     "etc/initramfs-tools/conf.d/lab.conf": (0o644, "MODULES=most\nCOMPRESS=gzip\n"),
 }
 """On top of FILES, in the image of a virtual machine."""

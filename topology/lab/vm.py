@@ -25,7 +25,7 @@ from topology.lab.files import remove_tree
 from topology.lab.image import BUILD_LOCK, image_directory, root_of
 from topology.lab.locks import waiting_lock
 from topology.lab.mirror import mirror_directory
-from topology.lab.names import MANAGEMENT_INTERFACE, NETNS_ROOT, LabNames
+from topology.lab.names import MANAGEMENT_INTERFACE, MIRROR_IN_HOST, NETNS_ROOT, LabNames
 from topology.lab.processes import command_line, is_zombie
 from topology.lab.spec import LabHost, LabSpec
 
@@ -154,15 +154,18 @@ def make_disk(names: LabNames, host: str, image: Path) -> None:
     commands.tool([*command, str(data / "root"), str(disk), DISK_SIZE], what=f"making the disk of {host}")
 
 
-def link_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
-    """Return the files that give a machine's ports their names, by path."""
+def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
+    """Return the files that a machine has and a container has not, by path: the ports' names, the mirror's disk."""
     header = "# Made for the lab: the port with this address has this name.\n"
-    return {
+    links = {
         f"etc/systemd/network/10-{port}.link": (
             f"{header}[Match]\nMACAddress={network.mac_address(spec.name, host.name, port)}\n\n[Link]\nName={port}\n"
         )
         for port in (MANAGEMENT_INTERFACE, *host.ports)
     }
+    # Without KVM, and beside others, it takes a while until a disk is seen.
+    patience = f"x-systemd.device-timeout={BOOT_SECONDS:.0f}"
+    return links | {"etc/fstab": f"/dev/vdb {MIRROR_IN_HOST} ext4 ro,nofail,{patience} 0 0\n"}
 
 
 def start(spec: LabSpec, host: LabHost) -> None:
