@@ -215,6 +215,8 @@ class HostEntry(Shape):
     """The hypervisor a guest runs on."""
     profile: Slug | None = None
     """Of a switch: its profile in devices.yml, where it is not the one of its kind of site."""
+    memory_gb: int | None = Field(default=None, ge=1, le=4096)
+    """Memory in GiB; a database is tuned from it."""
     asset: Asset | None = None
 
 
@@ -381,12 +383,16 @@ class Application(Shape):
     number: int = Field(ge=1, le=254)
     owner: Slug | None = None
     size: GuestSize | None = None
+    database: bool = True
+    """Whether it has a database of its own, named as the application."""
 
 
 class AppsFile(Shape):
     """apps.yml."""
 
     assumption: Text | None = None
+    rollout: int | None = Field(default=None, ge=2000, le=2100)
+    """Year that the rollout has come to: applications of later years are not made yet. None: all are due."""
     sites: tuple[Slug, ...] = Field(min_length=1, strict=False)
     network: NetworkName = "application"
     size: GuestSize = GuestSize()

@@ -25,7 +25,7 @@ from topology.schema import KeysFile
 ROOT = Path(__file__).parents[2]
 FILES = Path(__file__).parent / "files"
 HOSTS = {
-    "luwu": ("dinkes-gw", "bajo-gw", "kantor-bupati-gw", "dc-a", "dc-pg1"),
+    "luwu": ("dinkes-gw", "bajo-gw", "kantor-bupati-gw", "dc-a", "dc-pg1", "dc-backup1"),
     "lab": ("dc-a", "belopa-gw", "belopa-client"),
     "lab-services": ("drc1-nas1",),
 }
