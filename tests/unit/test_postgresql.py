@@ -53,7 +53,7 @@ def test_timing_keeps_the_bar_and_patronis_own_rule() -> None:
 
 def test_nobody_gets_in_without_tls(plan: Plan) -> None:
     lines = patroni(plan, "dc-pg1")["postgresql"]["pg_hba"]
-    assert [x for x in lines if not x.startswith("hostssl ")] == ["local all postgres peer"]
+    assert {x.split()[0] for x in lines} == {"local", "hostssl"}
     assert all(x.endswith(" scram-sha-256") for x in lines if x.startswith("hostssl "))
     assert not [x for x in lines if "0.0.0.0" in x or "::/0" in x]
 

@@ -27,8 +27,8 @@ DATA = f"/var/lib/postgresql/{CLUSTER}"
 TLS = "/etc/topology/tls"
 """Folder of the host's key and certificate and of the authority's (role `authority`)."""
 PROGRAMS = (
-    "usr/local/sbin/postgresql-member", "usr/local/sbin/postgresql-archive-wal",
-    "usr/local/sbin/postgresql-restore-wal", "usr/local/sbin/postgresql-backup", "usr/local/sbin/postgresql-restore",
+    "usr/local/sbin/postgresql-member", "usr/local/sbin/postgresql-restore",
+    "usr/local/sbin/postgresql-restore-wal", "usr/local/sbin/postgresql-backup",
 )  # fmt: skip
 """Paths of rendered files that need mode 0755."""
 SQL, PROXY, REST, ETCD, ETCD_PEER, BACKUP = 5432, 5433, 8008, 2379, 2380, 8432
@@ -164,8 +164,7 @@ def _member(context: Context, host: Host, database: Database) -> dict[str, str]:
         ),
         "etc/topology/postgresql/databases": mark + "".join(f"{name}\n" for name in databases(plan)),
         PROGRAMS[0]: _program("postgresql-member", header, cluster=CLUSTER),
-        PROGRAMS[1]: _program("postgresql-archive-wal", header, cluster=CLUSTER),
-        PROGRAMS[4]: _program(
+        PROGRAMS[1]: _program(
             "postgresql-restore", header, cluster=CLUSTER, data=DATA, connections=str(CONNECTIONS)
         ),
         PROGRAMS[2]: _program(
@@ -179,7 +178,7 @@ def _repository(context: Context, host: Host, database: Database) -> dict[str, s
     index = database.repositories.index(host)
     found = {
         "etc/pgbackrest.conf": fill(
-            "postgresql/pgbackrest.repository.j2", header=header, cluster=CLUSTER, data=DATA, tls=TLS, port=BACKUP,
+            "postgresql/pgbackrest.repository.j2", header=header, number=index + 1, cluster=CLUSTER, data=DATA, tls=TLS, port=BACKUP,
             members=[(n, m.name) for n, m in enumerate(database.members, 1)],
         ),
         PROGRAMS[3]: _program("postgresql-backup", header, cluster=CLUSTER),
@@ -224,7 +223,7 @@ def _patroni(context: Context, host: Host, database: Database) -> dict[str, obje
             "connect_address": f"{own}:{SQL}",
             "data_dir": DATA,
             "use_unix_socket": True,
-            "use_unix_socket_repl": False,
+            "use_unix_socket_repl": True,
             "authentication": {
                 "superuser": {"username": "postgres"},
                 "replication": {"username": "replicator", **verified},
@@ -236,7 +235,8 @@ def _patroni(context: Context, host: Host, database: Database) -> dict[str, obje
                 "ssl": "on", "ssl_cert_file": key["certfile"], "ssl_key_file": key["keyfile"],
                 "ssl_ca_file": key["cafile"], "ssl_min_protocol_version": "TLSv1.2",
                 "password_encryption": "scram-sha-256",
-                "archive_command": f"/{PROGRAMS[1]} \"%p\"",
+                # never longer than 12 s, whatever became of a repository; what was refused stays and is tried again
+                "archive_command": f'timeout --kill-after=2 10 pgbackrest --stanza={CLUSTER} archive-push "%p"',
                 "log_line_prefix": "%m [%p] %q%u@%d %h ", "log_connections": "on", "log_disconnections": "on",
                 "log_lock_waits": "on", "log_checkpoints": "on",
             },
@@ -253,7 +253,8 @@ def _patroni(context: Context, host: Host, database: Database) -> dict[str, obje
 
 def _hba(plan: Plan, members: list[str]) -> list[str]:
     """Return who may log in from where; what is not here is refused, and so is everything without TLS."""
-    found = ["local all postgres peer"]
+    # Patroni looks at its own timeline as the replicator before it decides whether to rewind
+    found = ["local all postgres peer", "local replication replicator scram-sha-256"]
     for member in members:
         found.append(f"hostssl replication replicator {member} scram-sha-256")
         found.append(f"hostssl postgres rewind {member} scram-sha-256")
