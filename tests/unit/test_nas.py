@@ -15,7 +15,7 @@ from topology.allocate import Plan
 from topology.inventory import plan_of
 from topology.nas import config, lease, manifest, restore, store
 from topology.nas.config import FORMAT, NasError
-from topology.nas.lease import GRANT, HOLD, RENEW, Record, answer
+from topology.nas.lease import GRANT, HOLD, RENEW, STOP, Record, answer
 from topology.nas.replicate import plan as to_send
 from topology.render import nas, render_host
 from topology.render.common import context_of
@@ -54,7 +54,9 @@ def test_a_lease_is_granted_to_one(known: Record, epoch: int, candidate: str, gr
 
 def test_the_old_one_stops_before_a_new_one_can_begin() -> None:
     """Step by step, in every order of losses of two links: nobody is granted what another still uses."""
-    assert HOLD < GRANT and HOLD > 2 * RENEW
+    assert HOLD + STOP + 2 < GRANT and HOLD > 2 * RENEW
+    unit = (ROOT / "topology" / "templates" / "nas" / "nas-smb.service.j2").read_text()
+    assert f"TimeoutStopSec={STOP:g}\n" in unit
     for cut in range(60):
         grantor, valid = Record(1, "a", age=0.0), HOLD
         for second in range(120):

@@ -8,11 +8,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Thread
 
 from . import accounts, disk, lease, peers, takeover
 from .config import LIVE, RUN, SMB, Config, NasError, load, lock, say
 
 STEP = lease.RENEW
+STUCK = 60.0
+"""Seconds after which renewals that do not go round are given up and begun anew."""
 
 
 class Agent:
@@ -22,6 +25,8 @@ class Agent:
         self.config = load()
         self.valid = 0.0
         """Until when (monotonic) this NAS may serve."""
+        self.alive = time.monotonic()
+        """When the renewals last went round."""
         self._job: Future[None] | None = None
         self._pool = ThreadPoolExecutor(1)
         self._ready = 0
@@ -92,6 +97,7 @@ def main() -> None:
     agent = Agent()
     serve(False)
     notify("READY=1")
+    Thread(target=guard, args=(agent,), daemon=True).start()
     said = ""
     while True:
         began = time.monotonic()
@@ -101,13 +107,25 @@ def main() -> None:
             now = "serving" if serving() else "standing by"
         except NasError as error:
             now = str(error)
-        if time.monotonic() > agent.valid:
-            serve(False)
         if now != said:
             say(now)
             said = now
-        notify("WATCHDOG=1")
+        agent.alive = time.monotonic()
         time.sleep(max(0.2, STEP - (time.monotonic() - began)))
+
+
+def guard(agent: Agent) -> None:
+    """End serving at the moment the lease runs out, whatever the renewals wait for.
+
+    systemd's watchdog is fed from here: a process that hangs as a whole is killed, and the file server with it.
+    """
+    while True:
+        now = time.monotonic()
+        if now > agent.valid and serving():
+            serve(False)
+        if now - agent.alive < STUCK:
+            notify("WATCHDOG=1")
+        time.sleep(0.5)
 
 
 def _prepare(config: Config) -> None:
