@@ -1,9 +1,9 @@
 """The lease: which NAS may serve, and until when.
 
 The active NAS serves only while a majority of all NAS (itself counted) has granted it the lease within the last
-HOLD seconds. Who has granted it grants it to nobody else for GRANT seconds, GRANT > HOLD + STOP: the old one has stopped
-before a new one can begin, whatever is cut. Every change of the holder has a higher epoch; who meets a higher one
-than its own has been taken over and stops.
+HOLD seconds. Who has granted it grants it to nobody else for GRANT seconds, GRANT > HOLD + STOP: the old one has
+stopped before a new one can begin, whatever is cut. Every change of the holder has a higher epoch; who meets a
+higher one than its own has been taken over and stops.
 """
 
 from __future__ import annotations
