@@ -27,7 +27,7 @@ class Agent:
         """Until when (monotonic) this NAS may serve."""
         self.alive = time.monotonic()
         """When the renewals last went round."""
-        self._job: Future[None] | None = None
+        self._job: tuple[str, Future[None]] | None = None
         self._pool = ThreadPoolExecutor(1)
         self._ready = 0
         """The epoch for which everything is in place."""
@@ -42,7 +42,7 @@ class Agent:
             if not record.holder:
                 _begin(config)
             elif disk.datasets(LIVE):
-                self._beside(lambda: takeover.demote(config, record))
+                self._beside(f"give up {record.epoch}", lambda: takeover.demote(config, record))
                 raise NasError(f"setting aside what {record.holder} does not have")
             return
         if takeover.HANDING.exists():
@@ -51,7 +51,7 @@ class Agent:
         if self._renew(record) and not serving():
             if self._ready == record.epoch:
                 serve(True)
-            elif self._beside(lambda: _prepare(config)):
+            elif self._beside(f"serve {record.epoch}", lambda: _prepare(config)):
                 self._ready = record.epoch
                 serve(True)
 
@@ -78,15 +78,18 @@ class Agent:
             raise NasError("no other NAS grants the lease: nothing is served")
         return True
 
-    def _beside(self, job: Callable[[], None]) -> bool:
-        """Begin a job, or look at the one that runs; True once it is done, NasError when it failed."""
+    def _beside(self, name: str, job: Callable[[], None]) -> bool:
+        """Begin a job, or look at the one that runs; True once this very job is done, NasError when it failed."""
         if self._job is None:
-            self._job = self._pool.submit(job)
-        done, _ = wait([self._job], timeout=1.0)
+            self._job = (name, self._pool.submit(job))
+        running, future = self._job
+        done, _ = wait([future], timeout=1.0)
         if not done:
             return False
-        ended, self._job = self._job, None
-        ended.result()
+        self._job = None
+        if running != name:  # one of another role, whose end nobody has asked for
+            return False
+        future.result()
         return True
 
 
