@@ -15,7 +15,7 @@ from topology.allocate import Plan
 from topology.inventory import plan_of
 from topology.nas import config, lease, manifest, restore, store
 from topology.nas.config import FORMAT, NasError
-from topology.nas.lease import GRANT, HOLD, RENEW, Record, answer
+from topology.nas.lease import GRANT, HOLD, RENEW, STOP, Record, answer
 from topology.nas.replicate import plan as to_send
 from topology.render import nas, render_host
 from topology.render.common import context_of
@@ -54,7 +54,9 @@ def test_a_lease_is_granted_to_one(known: Record, epoch: int, candidate: str, gr
 
 def test_the_old_one_stops_before_a_new_one_can_begin() -> None:
     """Step by step, in every order of losses of two links: nobody is granted what another still uses."""
-    assert HOLD < GRANT and HOLD > 2 * RENEW
+    assert HOLD + STOP + 2 < GRANT and HOLD > 2 * RENEW
+    unit = (ROOT / "topology" / "templates" / "nas" / "nas-smb.service.j2").read_text()
+    assert f"TimeoutStopSec={STOP:g}\n" in unit
     for cut in range(60):
         grantor, valid = Record(1, "a", age=0.0), HOLD
         for second in range(120):
@@ -238,3 +240,27 @@ def test_production_has_no_invented_people() -> None:
 def test_only_a_nas_has_a_nas_s_files(plan: Plan) -> None:
     assert not nas.files(context_of(plan), plan.hosts["dc-a"])
     assert not nas.files(context_of(plan), plan.hosts["dc-client"])
+
+
+def test_a_job_of_another_role_does_not_count_as_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that gave up what it worked on must still prepare before it serves again."""
+    from topology.nas import agent
+
+    monkeypatch.setattr(agent, "load", lambda: None)
+    one, did = agent.Agent(), list[str]()
+    while not one._beside("give up 2", lambda: did.append("gave up")):
+        pass
+    one._job = ("give up 2", one._pool.submit(lambda: did.append("gave up again")))
+    while not one._beside("serve 3", lambda: did.append("prepared")):
+        pass
+    assert did == ["gave up", "gave up again", "prepared"]
+
+
+def test_nothing_begins_empty_where_there_is_a_snapshot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from topology.nas import accounts, disk
+
+    monkeypatch.setattr(disk, "SNAP", tmp_path / "snap")
+    monkeypatch.setattr(disk, "LIVE", tmp_path / "live")
+    assert accounts.may_begin("files/users/ani")
+    (tmp_path / "snap" / "files" / "users" / "ani" / "@GMT-2026.11.26-11.32.01").mkdir(parents=True)
+    assert not accounts.may_begin("files/users/ani")

@@ -8,11 +8,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Thread
 
 from . import accounts, disk, lease, peers, takeover
 from .config import LIVE, RUN, SMB, Config, NasError, load, lock, say
 
 STEP = lease.RENEW
+STUCK = 60.0
+"""Seconds after which renewals that do not go round are given up and begun anew."""
 
 
 class Agent:
@@ -22,7 +25,9 @@ class Agent:
         self.config = load()
         self.valid = 0.0
         """Until when (monotonic) this NAS may serve."""
-        self._job: Future[None] | None = None
+        self.alive = time.monotonic()
+        """When the renewals last went round."""
+        self._job: tuple[str, Future[None]] | None = None
         self._pool = ThreadPoolExecutor(1)
         self._ready = 0
         """The epoch for which everything is in place."""
@@ -37,7 +42,7 @@ class Agent:
             if not record.holder:
                 _begin(config)
             elif disk.datasets(LIVE):
-                self._beside(lambda: takeover.demote(config, record))
+                self._beside(f"give up {record.epoch}", lambda: takeover.demote(config, record))
                 raise NasError(f"setting aside what {record.holder} does not have")
             return
         if takeover.HANDING.exists():
@@ -46,7 +51,7 @@ class Agent:
         if self._renew(record) and not serving():
             if self._ready == record.epoch:
                 serve(True)
-            elif self._beside(lambda: _prepare(config)):
+            elif self._beside(f"serve {record.epoch}", lambda: _prepare(config)):
                 self._ready = record.epoch
                 serve(True)
 
@@ -73,15 +78,18 @@ class Agent:
             raise NasError("no other NAS grants the lease: nothing is served")
         return True
 
-    def _beside(self, job: Callable[[], None]) -> bool:
-        """Begin a job, or look at the one that runs; True once it is done, NasError when it failed."""
+    def _beside(self, name: str, job: Callable[[], None]) -> bool:
+        """Begin a job, or look at the one that runs; True once this very job is done, NasError when it failed."""
         if self._job is None:
-            self._job = self._pool.submit(job)
-        done, _ = wait([self._job], timeout=1.0)
+            self._job = (name, self._pool.submit(job))
+        running, future = self._job
+        done, _ = wait([future], timeout=1.0)
         if not done:
             return False
-        ended, self._job = self._job, None
-        ended.result()
+        self._job = None
+        if running != name:  # one of another role, whose end nobody has asked for
+            return False
+        future.result()
         return True
 
 
@@ -92,6 +100,7 @@ def main() -> None:
     agent = Agent()
     serve(False)
     notify("READY=1")
+    Thread(target=guard, args=(agent,), daemon=True).start()
     said = ""
     while True:
         began = time.monotonic()
@@ -101,13 +110,25 @@ def main() -> None:
             now = "serving" if serving() else "standing by"
         except NasError as error:
             now = str(error)
-        if time.monotonic() > agent.valid:
-            serve(False)
         if now != said:
             say(now)
             said = now
-        notify("WATCHDOG=1")
+        agent.alive = time.monotonic()
         time.sleep(max(0.2, STEP - (time.monotonic() - began)))
+
+
+def guard(agent: Agent) -> None:
+    """End serving at the moment the lease runs out, whatever the renewals wait for.
+
+    systemd's watchdog is fed from here: a process that hangs as a whole is killed, and the file server with it.
+    """
+    while True:
+        now = time.monotonic()
+        if now > agent.valid and serving():
+            serve(False)
+        if now - agent.alive < STUCK:
+            notify("WATCHDOG=1")
+        time.sleep(0.5)
 
 
 def _prepare(config: Config) -> None:

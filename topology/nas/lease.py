@@ -1,9 +1,9 @@
 """The lease: which NAS may serve, and until when.
 
 The active NAS serves only while a majority of all NAS (itself counted) has granted it the lease within the last
-HOLD seconds. Who has granted it grants it to nobody else for GRANT seconds, and GRANT > HOLD: the old one has stopped
-before a new one can begin, whatever is cut. Every change of the holder has a higher epoch; who meets a higher one
-than its own has been taken over and stops.
+HOLD seconds. Who has granted it grants it to nobody else for GRANT seconds, GRANT > HOLD + STOP: the old one has
+stopped before a new one can begin, whatever is cut. Every change of the holder has a higher epoch; who meets a
+higher one than its own has been taken over and stops.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from .config import RUN, STATE, lock, read_json, write_json
 
 RENEW = 3.0
 """Seconds between two renewals."""
-HOLD = 12.0
+HOLD = 15.0
 """Seconds after which the active NAS stops serving without a majority, counted from before it asked."""
-GRANT = 20.0
+STOP = 3.0
+"""Seconds after which a file server that does not stop is killed (TimeoutStopSec of its unit)."""
+GRANT = 25.0
 """Seconds for which who has granted the lease grants it to nobody else."""
 _FILE = STATE / "lease.json"
 _RENEWED = RUN / "renewed"
