@@ -18,6 +18,7 @@ from tests.drift.readers import Values, every, one
 from topology.drift.judge import Things
 from topology.expect import Expected
 from topology.expect.daemons import CURRENT
+from topology.render.kea import FOLDERS
 from topology.render.knot import CONFIGURATION
 
 # ---------------------------------------------------------------- daemons and what they serve
@@ -48,8 +49,8 @@ def _subnet(box: Box, expected: Expected, thing: str) -> Values | None:
 @every("dhcp")
 def _subnets(box: Box, expected: Expected) -> Things:
     found: Things = {}
-    for path in (e.thing for e in expected.of_kind("file")):
-        if not path.endswith(("kea-dhcp4.conf", "kea-dhcp6.conf")) or not box.host.file(path).exists:
+    for path in (f"/{FOLDERS[box.platform]}/kea-dhcp{family}.conf" for family in (4, 6)):
+        if not box.host.file(path).exists:
             continue
         text = re.sub(r"^\s*(//|#).*$", "", box.host.file(path).content_string, flags=re.MULTILINE)
         whole = next(iter(json.loads(text).values()))
