@@ -79,7 +79,7 @@ def features(plan: Plan, host: Host) -> list[str]:
         found.append("pair")
     if plan.sites[host.site].place.data.migration == "ipv6-mostly":
         found.append("nat64")
-    if plan.district.lab is not None:
+    if plan.district.lab is not None and plan.district.lab.instances == "container":
         found.append("userspace-wireguard")
     return found
 

@@ -678,6 +678,9 @@ class LabFile(Shape):
     district: Text
     management: Text
     profile: Profile
+    instances: Literal["container", "vm"] = "container"
+    """What gateways are; as a virtual machine (vm) one has a kernel, VLANs and a power switch of its own.
+    TOPOLOGY_LAB_INSTANCES in the environment says it for one command."""
     admins: tuple[Admin, ...] = Field(default=(), strict=False)
     hosts: tuple[LabHostLine, ...] = Field(min_length=1, strict=False)
     clients: tuple[LabClient, ...] = Field(default=(), strict=False)

@@ -26,11 +26,17 @@ def apply(config: Config) -> list[str]:
     if not disk.live(ACCOUNTS).exists():
         disk.create(ACCOUNTS).chmod(0o700)
         changed.append(ACCOUNTS)
+    return changed + folders(config) + _quotas(config)
+
+
+def folders(config: Config) -> list[str]:
+    """Make the folders that are missing: an empty private or public one can be deleted over SMB, and comes back."""
+    changed = []
     for user in config.current().values():
         changed += _user(user)
     for agency in config.agencies.values():
         changed += _agency(agency)
-    return changed + _quotas(config)
+    return changed
 
 
 def identity(config: Config) -> list[str]:

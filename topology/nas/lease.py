@@ -76,6 +76,16 @@ def put(record: Record) -> None:
         _write(read(), record)
 
 
+def renewed(record: Record, *, forced: bool) -> bool:
+    """Note that a majority has renewed the lease; False when this NAS has meanwhile granted it to another."""
+    with lock("lease"):
+        now = read()
+        if (now.epoch, now.holder) != (record.epoch, record.holder):
+            return False
+        _write(now, Record(record.epoch, record.holder, forced, 0.0))
+        return True
+
+
 def release() -> None:
     """Let the lease go at once."""
     with lock("lease"):
