@@ -88,11 +88,9 @@ def _answer(box: Box, expected: Expected, thing: str) -> Values | None:
     name, kind, server = thing.split(" ")
     _, _, port = server.partition("#")
     if port:
-        zone = ".".join(name.split(".")[1:])
-        rows = [
-            r.split(" ", 4)
-            for r in _asked(box, f"{_knot(port, box)} zone-read {zone}. {name.split('.')[0]}.{zone}. {kind}")
-        ]
+        zones = (x.thing.split(" ")[1] for x in expected.of_kind("zone"))
+        zone = next(z for z in zones if f"{name}.".endswith(f".{z}"))
+        rows = [r.split(" ", 4) for r in _asked(box, f"{_knot(port, box)} zone-read {zone} {name}. {kind}")]
         data = [r[-1] for r in rows if len(r) == 5]
     else:
         rows = [r.split() for r in _asked(box, "unbound-control list_local_data")]
