@@ -18,6 +18,7 @@ from tests.drift.readers import Values, every, one
 from topology.drift.judge import Things
 from topology.expect import Expected
 from topology.expect.daemons import CURRENT
+from topology.render.kea import FOLDERS
 from topology.render.knot import CONFIGURATION
 
 # ---------------------------------------------------------------- daemons and what they serve
@@ -48,8 +49,8 @@ def _subnet(box: Box, expected: Expected, thing: str) -> Values | None:
 @every("dhcp")
 def _subnets(box: Box, expected: Expected) -> Things:
     found: Things = {}
-    for path in (e.thing for e in expected.of_kind("file")):
-        if not path.endswith(("kea-dhcp4.conf", "kea-dhcp6.conf")) or not box.host.file(path).exists:
+    for path in (f"/{FOLDERS[box.platform]}/kea-dhcp{family}.conf" for family in (4, 6)):
+        if not box.host.file(path).exists:
             continue
         text = re.sub(r"^\s*(//|#).*$", "", box.host.file(path).content_string, flags=re.MULTILINE)
         whole = next(iter(json.loads(text).values()))
@@ -87,11 +88,9 @@ def _answer(box: Box, expected: Expected, thing: str) -> Values | None:
     name, kind, server = thing.split(" ")
     _, _, port = server.partition("#")
     if port:
-        zone = ".".join(name.split(".")[1:])
-        rows = [
-            r.split(" ", 4)
-            for r in _asked(box, f"{_knot(port, box)} zone-read {zone}. {name.split('.')[0]}.{zone}. {kind}")
-        ]
+        zones = (x.thing.split(" ")[1] for x in expected.of_kind("zone"))
+        zone = next(z for z in zones if f"{name}.".endswith(f".{z}"))
+        rows = [r.split(" ", 4) for r in _asked(box, f"{_knot(port, box)} zone-read {zone} {name}. {kind}")]
         data = [r[-1] for r in rows if len(r) == 5]
     else:
         rows = [r.split() for r in _asked(box, "unbound-control list_local_data")]
