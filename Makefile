@@ -189,6 +189,7 @@ molecule: setup ## Every Molecule scenario whose hosts are containers (root)
 .PHONY: molecule-vm
 molecule-vm: setup ## The gateway scenario on virtual machines (root, QEMU; minutes without KVM)
 	@$(phase) 'vm: packages' tools/apt-install qemu-system-x86 e2fsprogs
+	@$(phase) 'vm: a machine of its own' pytest tests/lab/test_vm.py
 	@$(phase) 'molecule: gateway on virtual machines' env TOPOLOGY_LAB_INSTANCES=vm molecule test -s gateway
 
 .PHONY: molecule-freebsd

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from topology.lab import access, cleanup, hosts, locks, machine, network, state, vm
+from topology.lab import access, cleanup, freebsd, hosts, locks, machine, network, state, vm
 from topology.lab.errors import LabError, as_lab_errors
 from topology.lab.hosts import Disk, HostStatus
 from topology.lab.image import check_filesystems, ensure_image, image_directory
@@ -27,6 +27,8 @@ Progress = Callable[[str, int, int], None]
 """Called as (text, done, total)."""
 LabCondition = Literal["down", "up", "degraded", "leftovers", "changing"]
 BOOT_SECONDS = 90.0
+_QEMU_STARTS = 20.0
+"""Seconds after which a machine that boots has a QEMU."""
 _STEPS = 4
 """Steps of `up` before hosts boot: image, mirror, network, disks."""
 
@@ -72,7 +74,7 @@ def up(spec: LabSpec, *, progress: Progress = no_progress) -> bool:
             cleanup.remove_lab(names)
         disk = _ensure_disk(progress, total)
         if _machines(spec):
-            _ensure_machines(progress, total)
+            _ensure_machines(spec, progress, total)
         try:
             _boot(spec, disk, progress, total)
         except _BootError:
@@ -100,10 +102,12 @@ def _machines(spec: LabSpec) -> bool:
     return any(host.kind == "vm" for host in spec.hosts)
 
 
-def _ensure_machines(progress: Progress, total: int) -> None:
+def _ensure_machines(spec: LabSpec, progress: Progress, total: int) -> None:
     if not image_directory("vm").is_dir():
         progress("building the image of virtual machines, once; about two minutes", 0, total)
     ensure_image("vm")
+    if any(host.system == "freebsd" for host in spec.hosts):
+        freebsd.image()
     vm.mirror_disk()
     said = {"kvm": "KVM", "tcg": "emulation (no KVM here): minutes, not seconds"}[vm.accelerator()]
     progress(f"virtual machines use {said}", 1, total)
@@ -137,7 +141,12 @@ def _wait(spec: LabSpec, waited_for: list[LabHost], progress: Progress, total: i
         done += 1
         progress(f"{host} answers", done, total)
 
+    machines = {host.name for host in waited_for if host.kind == "vm"}
+    begun = time.monotonic()
+
     def still_alive(host: str) -> str:
+        if host in machines and time.monotonic() - begun > _QEMU_STARTS and vm.qemu_pid(names, host) is None:
+            return f"QEMU of host {host} ended while booting; its console is in {names.log(host)}"
         if (names.host_state(host) / "ended").exists():
             return f"host {host} stopped while booting; its console is in {names.log(host)}"
         return ""

@@ -214,7 +214,7 @@ def start(spec: LabSpec, host: LabHost) -> None:
 
 
 def _wait_for(sockets: Sequence[Path], running: Sequence[subprocess.Popen[bytes]], log: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not all(path.exists() for path in sockets):
         if time.monotonic() > deadline or any(process.poll() is not None for process in running):
             raise LabError(f"the cables of a virtual machine did not start; {log} says why")
