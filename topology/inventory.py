@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from topology import names
 from topology.allocate import Host, Plan, allocate, sliced
 from topology.load import load
 
@@ -37,6 +38,7 @@ def variables(plan: Plan, host: Host) -> dict[str, Any]:
             "topology_features": features(plan, host),
         }
         | _gateway(plan, host)
+        | _name_server(plan, host)
         | _lab_access(plan, host)
     )
 
@@ -46,6 +48,21 @@ def _gateway(plan: Plan, host: Host) -> dict[str, Any]:
         return {}
     far = [link.far_end(host.name).host for link in plan.links_of(host.name) if link.kind == "tunnel"]
     return {"topology_reach": reach(plan, host), "topology_tunnels": sorted(set(far))}
+
+
+def _name_server(plan: Plan, host: Host) -> dict[str, Any]:
+    """Return what a name server makes keys for: who the primary is, the views and their zones."""
+    found = names.servers(plan)
+    if found is None or host.name not in {h.name for h in (found.primary, *found.secondaries)}:
+        return {}
+    secondaries = found.secondaries if host.name == found.primary.name else (host,)
+    return {
+        "topology_dns": {
+            "primary": found.primary.name,
+            "views": {view: list(names.zone_names(plan, view)) for view in found.views},
+            "secondaries": [h.name for h in secondaries],
+        }
+    }
 
 
 def reach(plan: Plan, host: Host) -> list[str]:

@@ -24,6 +24,7 @@ GROUPS = {
     "BB": ("Links between sites", "Tautan antarlokasi"),
     "UL": ("Providers' lines", "Saluran penyedia"),
     "PO": ("Policy: zones, services and flows", "Kebijakan: zona, layanan dan aliran"),
+    "VS": ("Guests in vSphere", "Mesin virtual di vSphere"),
     "KY": ("Public keys", "Kunci publik"),
 }
 _HEAD = """\

@@ -12,11 +12,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from topology.allocate import Host, Plan
-from topology.drift import history, report
+from topology.drift import history, report, unknown
 from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
 from topology.drift.sweep import Login, login_of, sweep
-from topology.expect import expect
+from topology.drift.together import judge_together
+from topology.expect import Expected, expect, together
 from topology.inventory import own_address, variables
 from topology.progress import Progress
 from topology.render.common import context_of
@@ -30,6 +31,8 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     if not chosen:
         print("topology: no managed host matches; `topology plan --csv` lists hosts", file=sys.stderr)
         return USAGE
+    if options.unknown:
+        return _unknown(plan, chosen, options)
     unread = [h.name for h in chosen if h.platform not in PLATFORMS]
     context = context_of(plan)
     hosts = [(_login(plan, h, options.ssh_config), expect(plan, h, context)) for h in chosen if h.platform in PLATFORMS]
@@ -39,7 +42,8 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         observed = asyncio.run(sweep(hosts, progress))
     finally:
         progress.close()
-    findings = sorted(f for login, expected in hosts for f in judge(expected, observed[login.host]))
+    findings = [f for login, expected in hosts for f in judge(expected, observed[login.host])]
+    findings = sorted((*findings, *judge_together(together(plan), {e.host: e for _, e in hosts}, observed)))
     path = Path(options.history) if options.history else _history(inventory)
     change = None
     try:
@@ -67,6 +71,30 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     if unread:
         print(f"not read, no reading of their platform yet: {', '.join(unread)}", file=sys.stderr)
     return DIFFERENT if findings or unread else FINE
+
+
+def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int:
+    """Say which addresses are in use that the plan does not know: 0 when none, 3 when some or a gateway is silent."""
+    gateways = unknown.wanted(chosen)
+    if not gateways:
+        print("topology: no gateway matches; gateways see who is in a network", file=sys.stderr)
+        return USAGE
+    at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    hosts = [(login_of(h.name, variables(plan, h)), Expected(h.name, h.site, h.platform, (), ())) for h in gateways]
+    progress = Progress("asking")
+    try:
+        found = unknown.find(plan, asyncio.run(sweep(hosts, progress, make=unknown.script)))
+    finally:
+        progress.close()
+    if options.json:
+        text = unknown.as_json(found, at)
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            Path(options.json).write_text(text, encoding="utf-8")
+    if options.json != "-":
+        sys.stdout.write(unknown.as_text(found))
+    return DIFFERENT if found.unknown or found.silent else FINE
 
 
 def standing_of(inventory: Path, path: str | None = None) -> history.Standing | None:

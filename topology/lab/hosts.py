@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from topology.lab import cgroups
+from topology.lab import cgroups, disks
 from topology.lab.commands import tool_environment
 from topology.lab.errors import LabError
 from topology.lab.image import root_of
@@ -187,6 +187,7 @@ def _nspawn(names: LabNames, host: LabHost, disk: Disk) -> list[str]:
         f"--drop-capability={','.join(DROPPED_CAPABILITIES)}",
         "--bind=/dev/net/tun",
         f"--bind-ro={disk.mirror}:{MIRROR_IN_HOST}",
+        *([f"--bind={disks.attach(names.host_data(host.name) / 'data.img')}:{host.disk}"] if host.disk else []),
         "systemd.log_color=no",
         "systemd.show_status=auto",
     ]

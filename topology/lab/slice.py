@@ -6,6 +6,7 @@ import ipaddress
 
 from topology.allocate import Plan, sliced
 from topology.lab.spec import LabHost, LabInterface, LabSpec, LabWire
+from topology.render import nas
 
 
 def lab_spec(plan: Plan) -> LabSpec:
@@ -41,5 +42,5 @@ def lab_spec(plan: Plan) -> LabSpec:
                 continue
             wires.setdefault(wire.name, wire)
             interfaces.append(LabInterface(interface.name, wire.name))
-        hosts.append(LabHost(name, numbers[name], tuple(interfaces)))
+        hosts.append(LabHost(name, numbers[name], tuple(interfaces), nas.DEVICE if host.kind == "nas" else ""))
     return LabSpec(lab.name, tuple(hosts), tuple(wires.values()), ipaddress.IPv4Network(lab.management))

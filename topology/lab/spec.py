@@ -28,6 +28,8 @@ class LabHost:
     number: int
     """Host number (>= 2) on the management network; .1 is the controller."""
     interfaces: tuple[LabInterface, ...]
+    disk: str = ""
+    """Path in the host of a data disk of its own; empty: it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def read(names: LabNames) -> LabState | None:
                         host["name"],
                         host["number"],
                         tuple(LabInterface(each["name"], each["wire"]) for each in host["interfaces"]),
+                        host.get("disk", ""),
                     )
                     for host in spec["hosts"]
                 ),

@@ -240,6 +240,20 @@ _ALL = (
          "sana; isi alamat dari penyedia (untuk pasangan: `gateways:`)"),
     Rule("PO015", _W, "VPN user `{name}` is an administrator but ended on {since}; remove the name from `admins:`",
          "pengguna VPN `{name}` adalah administrator tetapi sudah berakhir pada {since}; hapus namanya dari `admins:`"),
+    # -- guests in vSphere ---------------------------------------------------------------------
+    Rule("VS001", _E, "guests are planned at `{site}`, but vsphere.yml does not say where vSphere keeps them; add the site "
+         "to `sites:`",
+         "mesin virtual direncanakan di `{site}`, tetapi vsphere.yml tidak menyebut tempatnya di vSphere; tambahkan "
+         "lokasinya ke `sites:`"),
+    Rule("VS002", _E, "guest `{guest}` wants {wanted} {what}, a host of cluster `{cluster}` has {there}; make it smaller",
+         "mesin virtual `{guest}` meminta {wanted} {what}, sedangkan host di klaster `{cluster}` memiliki {there}; "
+         "perkecil"),
+    Rule("VS003", _E, "guests of `{site}` up to {year} want {wanted} GB, datastore `{datastore}` has {there}; make disks "
+         "smaller or the datastore larger",
+         "mesin virtual di `{site}` sampai {year} meminta {wanted} GB, datastore `{datastore}` memiliki {there}; perkecil "
+         "disk atau perbesar datastore"),
+    Rule("VS004", _E, "`{guest}` is {problem}; `guests:` holds guests of the plan that are no application, each once",
+         "`{guest}` {problem}; `guests:` memuat mesin virtual dalam rencana yang bukan aplikasi, masing-masing sekali"),
     # -- keys ----------------------------------------------------------------------------------
     Rule("KY001", _E, "there is no gateway `{name}`{hint} for this key; correct the name or remove the line",
          "tidak ada gateway `{name}`{hint} untuk kunci ini; perbaiki namanya atau hapus baris ini"),
@@ -247,6 +261,20 @@ _ALL = (
          "`{first}` dan `{second}` memakai kunci yang sama; buat kunci baru pada salah satunya"),
     Rule("KY003", _E, "there is no VPN user `{name}`{hint} for this key; register the user or remove the line",
          "tidak ada pengguna VPN `{name}`{hint} untuk kunci ini; daftarkan penggunanya atau hapus baris ini"),
+    Rule("KY004", _E, "there is no NAS `{name}`{hint} for this key; correct the name or remove the line",
+         "tidak ada NAS `{name}`{hint} untuk kunci ini; perbaiki namanya atau hapus baris ini"),
+    # -- people --------------------------------------------------------------------------------
+    Rule("US001", _E, "`{user}` belongs to `{agency}`, and there is no office or kecamatan of that name{hint}; correct "
+         "the name",
+         "`{user}` tercatat di `{agency}`, padahal tidak ada kantor atau kecamatan bernama itu{hint}; perbaiki namanya"),
+    Rule("US002", _E, "the name `{name}` is there twice; choose another for one of the two people",
+         "nama `{name}` ada dua kali; pilih nama lain untuk salah satu dari keduanya"),
+    Rule("US003", _E, "number {number} belongs to `{first}` and `{second}`; give `{second}` the free number {free} (a "
+         "number is never given to another person, its owner's files bear it)",
+         "nomor {number} dimiliki `{first}` dan `{second}`; beri `{second}` nomor bebas {free} (nomor tidak pernah "
+         "diberikan kepada orang lain, berkas pemiliknya memakai nomor itu)"),
+    Rule("US004", _E, "`{name}` is {what}; choose another name",
+         "`{name}` adalah {what}; pilih nama lain"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Rule] = {rule.id: rule for rule in _ALL}
