@@ -15,7 +15,7 @@ import pytest
 
 from tests.lab.figures import record
 from tests.lab.probe import in_lan, plugged
-from tests.lab.test_drift import Seed, seed
+from tests.lab.seeds import Seed, seed
 from topology import lab
 from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, Finding
 from topology.drift.judge import judge
