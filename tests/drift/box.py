@@ -79,7 +79,9 @@ class Patient(SshBackend):
             said = err.decode(errors="replace").strip().splitlines()
             self.failed = "unreachable: " + (said[-1] if said else "ssh ended with 255")
             raise Unread(self.failed)
-        return self.result(code, self.encode(text), out, err)
+        # a host may answer bytes that are no text
+        said = (part.decode(errors="replace") for part in (out, err))
+        return self.result(code, self.encode(text), *said)
 
     def close(self) -> None:
         """End the shared connection."""

@@ -6,8 +6,11 @@ is not expected, a reader of all (`every`). To add a kind, add a function here.
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import json
 import re
+import struct
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from posixpath import dirname
@@ -15,7 +18,8 @@ from typing import Any
 
 from tests.drift.box import Box
 from topology.drift.judge import Things
-from topology.expect import Expected
+from topology.expect import Expected, freebsd
+from topology.expect.daemons import CURRENT
 
 Values = dict[str, Any]
 One = Callable[[Box, Expected, str], Values | None]
@@ -421,3 +425,147 @@ def _neighbours(box: Box, expected: Expected) -> Things:
         if peer["peer"] in found:
             found[peer["peer"]]["bfd"] = peer["status"]
     return found
+
+
+@one("table")
+def _table(box: Box, expected: Expected, thing: str) -> Values | None:
+    done = box.ask(f"pfctl -q -t {thing} -T show")
+    if done.rc:
+        return None
+    bare = [(word.startswith("!"), ipaddress.ip_network(word.lstrip("!"))) for word in done.stdout.split()]
+    return {"addresses": " ".join(sorted(f"{'!' if no else ''}{network}" for no, network in bare))}
+
+
+# ---------------------------------------------------------------- services
+
+
+@one("daemon")
+def _daemon(box: Box, expected: Expected, thing: str) -> Values | None:
+    files = next(e for e in expected.of_kind("daemon") if e.thing == thing).of
+    if box.platform == "freebsd":
+        ages = [_age(box, name) for name in freebsd.programs(thing)]
+        if None in ages:
+            return {"configuration": CURRENT}  # that it does not run is said of the service
+        started = int(box.say("date +%s")) - max(age for age in ages if age is not None)
+    else:
+        properties = box.host.service(thing).systemd_properties
+        if properties.get("ActiveState") != "active":
+            return {"configuration": CURRENT}
+        started = int(box.say(f"date -d '{properties['StateChangeTimestamp']}' +%s"))
+    changed = {path: box.host.file(path) for path in files}
+    late = sorted(p for p, file in changed.items() if file.exists and file.mtime.timestamp() > started)
+    return {"configuration": f"older than {', '.join(late)}" if late else CURRENT}
+
+
+def _age(box: Box, program: str) -> int | None:
+    """Return for how many seconds the youngest process of a name has run."""
+    done = box.ask(f"pgrep -n -x {program}")
+    return int(box.say(f"ps -o etimes= -p {done.stdout.strip()}")) if done.rc == 0 else None
+
+
+@one("dhcp")
+def _subnet(box: Box, expected: Expected, thing: str) -> Values | None:
+    return _subnets(box, expected).get(thing)
+
+
+@every("dhcp")
+def _subnets(box: Box, expected: Expected) -> Things:
+    found: Things = {}
+    folder = "/usr/local/etc/kea" if box.platform == "freebsd" else "/etc/kea"
+    for version, servers in (("4", "domain-name-servers"), ("6", "dns-servers")):
+        done = box.ask(f"cat {folder}/kea-dhcp{version}.conf")
+        if done.rc:
+            continue
+        text = "\n".join(x for x in done.stdout.splitlines() if not re.match(r"\s*(//|#)", x))
+        whole = json.loads(text)[f"Dhcp{version}"]
+        groups = [{}, *whole.get("shared-networks", ())]
+        pairs = [(g, s) for g in groups for s in (g or whole).get(f"subnet{version}", ())]
+        for group, subnet in pairs:
+            told = {o["name"]: o["data"] for o in (*group.get("option-data", ()), *subnet.get("option-data", ()))}
+            kept = [(r["hw-address"], r.get("ip-address") or " ".join(r.get("ip-addresses", ())))
+                    for r in subnet.get("reservations", ())]  # fmt: skip
+            found[subnet["subnet"]] = {
+                "interface": subnet.get("interface", group.get("interface", "")),
+                "pools": ", ".join(sorted(p["pool"] for p in subnet.get("pools", ()))) or "none",
+                "reservations": ", ".join(sorted(" ".join(pair) for pair in kept)) or "none",
+                "routers": told.get("routers", "none"), "names": told.get(servers, "none"),
+            }  # fmt: skip
+    return found
+
+
+_ASK = """
+import socket, struct, sys
+name, kind, server, port = sys.argv[1:]
+q = b"".join(bytes([len(x)]) + x.encode() for x in name.rstrip(".").split(".")) + b"\\0"
+number = {"A": 1, "PTR": 12, "AAAA": 28}[kind]
+s = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(3)
+s.sendto(struct.pack(">6H", 7, 256, 1, 0, 0, 0) + q + struct.pack(">2H", number, 1), (server, int(port)))
+print(s.recv(4096).hex())
+"""
+
+
+@one("answer")
+def _answer(box: Box, expected: Expected, thing: str) -> Values | None:
+    name, kind, server = thing.split(" ")
+    address, _, port = server.removeprefix("@").partition("#")
+    if box.platform == "freebsd":  # drill(1) is in the base system
+        text = box.host.run("drill -p %s %s %s @%s", port or "53", name, kind, address).stdout
+        status = re.search(r"rcode: (\w+)", text)
+        part = text.partition("ANSWER SECTION:")[2].partition(";;")[0]
+        data = [line.split()[-1].rstrip(".").lower() for line in part.splitlines() if f"\t{kind}\t" in line]
+        return {"status": status[1], "data": " ".join(sorted(data))} if status else None
+    done = box.host.run("python3 -c %s %s %s %s %s", _ASK, name, kind, address, port or "53")
+    return _read_answer(bytes.fromhex(done.stdout.strip())) if done.rc == 0 else None
+
+
+def _read_answer(data: bytes) -> Values:
+    """Return status and data of an answer (RFC 1035, 4.1)."""
+    _, flags, _, count = struct.unpack_from(">4H", data)
+    at = _after_name(data, 12) + 4
+    found = []
+    for _ in range(count):
+        at = _after_name(data, at)
+        kind, _, _, length = struct.unpack_from(">2HIH", data, at)
+        at += 10
+        if kind in (1, 28):
+            found.append(str(ipaddress.ip_address(data[at : at + length])))
+        elif kind == 12:
+            found.append(_name_at(data, at))
+        at += length
+    status = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}.get(flags & 15, str(flags & 15))
+    return {"status": status, "data": " ".join(sorted(found))}
+
+
+def _after_name(data: bytes, at: int) -> int:
+    while data[at] and data[at] < 192:
+        at += 1 + data[at]
+    return at + (2 if data[at] >= 192 else 1)
+
+
+def _name_at(data: bytes, at: int, depth: int = 0) -> str:
+    parts = []
+    while data[at] and depth < 20:
+        if data[at] >= 192:
+            parts.append(_name_at(data, (data[at] & 63) << 8 | data[at + 1], depth + 1))
+            break
+        parts.append(data[at + 1 : at + 1 + data[at]].decode().lower())
+        at += 1 + data[at]
+    return ".".join(parts)
+
+
+@one("certificate")
+def _certificate(box: Box, expected: Expected, thing: str) -> Values | None:
+    done = box.host.run("openssl x509 -noout -subject -issuer -enddate -nameopt RFC2253 -in %s", thing)
+    if done.rc:
+        return None
+    fields = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    until = datetime.datetime.strptime(fields["notAfter"], "%b %d %H:%M:%S %Y GMT").replace(tzinfo=datetime.UTC)
+    key = next(e for e in expected.of_kind("certificate") if e.thing == thing).of[0]
+    theirs = box.host.run("openssl pkey -pubout -in %s", key)
+    same = theirs.rc == 0 and theirs.stdout == box.host.run("openssl x509 -noout -pubkey -in %s", thing).stdout
+    left = until - datetime.datetime.fromtimestamp(int(box.say("date +%s")), datetime.UTC)
+    return {
+        "subject": fields["subject"].strip(), "issuer": fields["issuer"].strip(), "days": left.days,
+        "key": "matches" if same else "is another's or not there",
+    }  # fmt: skip

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from shlex import quote
 
 from topology.drift.finding import MISSING, UNEXPECTED, UNOBSERVED, Finding
@@ -103,7 +104,7 @@ def _file(expected: Expected, finding: Finding) -> Steps:
 
 
 def _service(expected: Expected, finding: Finding) -> Steps:
-    return [Mark("boot")] if finding.thing in ("topology-filter", "nftables") else []
+    return [Mark("boot")] if finding.thing in ("topology-filter", "topology-shape", "nftables") else []
 
 
 def _listen(expected: Expected, finding: Finding) -> Steps:
@@ -220,6 +221,13 @@ def _peer(expected: Expected, finding: Finding) -> Steps:
 
 def _mount(expected: Expected, finding: Finding) -> Steps:
     return [Run(f"mount {'-u -o rw' if expected.platform == 'freebsd' else '-o remount,rw'} {quote(finding.thing)}")]
+
+
+def _daemon(expected: Expected, finding: Finding) -> Steps:
+    files = [p.lstrip("/") for e in expected.of_kind("daemon") if e.thing == finding.thing for p in e.of]
+    marks = [u.name if not u.each else f"{u.name}-{PurePath(p).stem}" for u in units(expected.platform) for p in files
+             if u.has(p)]  # fmt: skip
+    return [Mark(name) for name in dict.fromkeys(marks)]
 
 
 def _mark(unit: str) -> Callable[[Expected, Finding], Steps]:
