@@ -180,7 +180,11 @@ def _backup(box: Box, expected: Expected, thing: str) -> Values | None:
     ends = re.findall(r"timestamp start/stop: .* / (\S+ \S+)$", part, re.MULTILINE)
     now = float(box.say("date +%s"))
     times = [float(box.say(f"date -d {shlex.quote(end)} +%s")) for end in ends]
-    return {"status": status[1] if status else "", "age": now - max(times) if times else "none yet"}
+    if not times:
+        folder = next(e.of for e in expected.of_kind("backup") if e.thing == thing)[0]
+        made = float(box.say(f"stat -c %Y {shlex.quote(f'{folder}/backup/{thing}/backup.info')}"))
+        return {"status": "none yet", "age": now - made}
+    return {"status": status[1] if status else "", "age": now - max(times)}
 
 
 @one("share")

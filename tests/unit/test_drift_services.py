@@ -137,11 +137,11 @@ def test_hosts_without_the_service_are_not_judged_together() -> None:
 # ---------------------------------------------------------------- backups
 
 
-def info(*ends: int, code: int = 0, message: str = "ok") -> str:
+def info(*ends: int, code: int = 0, message: str = "ok", made: int = 0) -> str:
     rows = [{"label": f"b{end}", "type": "full", "error": False, "timestamp": {"start": end - 60, "stop": end}}
             for end in ends]  # fmt: skip
     stanza = {"name": "district", "backup": rows, "status": {"code": code, "message": message}, "cipher": "none"}
-    return f"1000000\n{json.dumps([stanza])}"
+    return f"1000000\nmade {made} /var/lib/backup/district/backup.info\n\n{json.dumps([stanza])}"
 
 
 REPOSITORY = {
@@ -155,10 +155,12 @@ REPOSITORY = {
         (info(990_000), []),
         (info(800_000, 990_000), []),
         (info(900_000), [(DIFFERENT, "backup", "district", "age")]),
-        (info(code=2, message="no valid backups"),
-         [(DIFFERENT, "backup", "district", "age"), (DIFFERENT, "backup", "district", "status")]),
-        ("1000000\n[]", [(MISSING, "backup", "district", "")]),
-        ("1000000\nERROR: [055]: unable to open", [(UNOBSERVED, "backup", "all", "")]),
+        # the first one has a day
+        (info(code=2, message="no valid backups"), [(DIFFERENT, "backup", "district", "age")]),
+        (info(code=2, message="no valid backups", made=990_000), []),
+        (info(990_000, code=99, message="other"), [(DIFFERENT, "backup", "district", "status")]),
+        ("1000000\n\n[]", [(MISSING, "backup", "district", "")]),
+        ("1000000\n\nERROR: [055]: unable to open", [(UNOBSERVED, "backup", "all", "")]),
     ],
 )  # fmt: skip
 def test_the_last_backup_is_not_too_old(said: str, found: list[tuple[str, str, str, str]]) -> None:
