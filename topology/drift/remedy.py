@@ -206,15 +206,6 @@ done"""),
     ]  # fmt: skip
 
 
-def _daemon(expected: Expected, finding: Finding) -> Steps:
-    """Apply again what its files belong to: that starts it, or has it read them."""
-    files = {path.lstrip("/") for e in expected.of_kind("daemon") if e.thing == finding.thing for path in e.of}
-    found = [u for u in units(expected.platform) if any(u.has(path) for path in files)]
-    if finding.thing.startswith("wg-quick@"):
-        return [Mark(f"wireguard-{finding.thing.partition('@')[2]}")]
-    return [Mark(u.name) for u in found]
-
-
 def _peer(expected: Expected, finding: Finding) -> Steps:
     return [Mark(f"wireguard-{finding.thing.split()[0]}")]
 
