@@ -14,6 +14,7 @@ from topology.schema import (
     AppsFile,
     BackboneFile,
     CentreFile,
+    DevicesFile,
     DistrictFile,
     KecamatanFile,
     KeysFile,
@@ -25,7 +26,9 @@ from topology.schema import (
     ServiceFile,
     Shape,
     Site,
+    UsersFile,
     VillageEntry,
+    VsphereFile,
 )  # fmt: skip
 
 DEFAULT_NETWORKS: dict[str, tuple[str, ...]] = {
@@ -84,11 +87,18 @@ class District:
     """Registered numbers of radio and leased links by name."""
     policy: PolicyFile
     keys: KeysFile = field(default_factory=KeysFile)
+    users: UsersFile = field(default_factory=UsersFile)
     lab: LabFile | None = None
+    devices: DevicesFile | None = None
+    vsphere: VsphereFile | None = None
 
     def profile(self, name: str) -> Profile:
         """Return a gateway profile by name; in a lab the lab's own."""
-        return self.lab.profile if self.lab else self.facts.profiles[name]
+        if self.lab is None:
+            return self.facts.profiles[name]
+        own = self.lab.profile
+        # a virtual machine's kernel has 802.1Q: networks are VLANs on trunks, as in an office
+        return own.model_copy(update={"vlans": True}) if self.lab.instances == "vm" else own
 
     @property
     def admins(self) -> tuple[Admin, ...]:
@@ -133,7 +143,10 @@ class Parts:
     services: dict[str, ServiceFile] = field(default_factory=dict)
     policy: PolicyFile | None = None
     keys: KeysFile | None = None
+    devices: DevicesFile | None = None
+    users: UsersFile | None = None
     lab: LabFile | None = None
+    vsphere: VsphereFile | None = None
     complete: bool = True
     """False when a whole folder could not be read: rules about what is missing then keep quiet."""
     lost: set[str] = field(default_factory=set)
@@ -157,9 +170,10 @@ class Parts:
 
     def may_be_file(self, name: str) -> bool:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
-        known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml"} - {
-            name
-        }
+        known = {
+            "district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml",
+            "devices.yml", "vsphere.yml", "users.yml",
+        } - {name}  # fmt: skip
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 
     @cached_property

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from topology import names
 from topology.allocate import Host, Plan, allocate, sliced
 from topology.load import load
 from topology.render import postgresql
@@ -31,7 +32,7 @@ def variables(plan: Plan, host: Host) -> dict[str, Any]:
     place = plan.sites[host.site].place
     return (
         {
-            "ansible_host": _reached_at(host),
+            "ansible_host": own_address(host),
             "topology_site": host.site,
             "topology_kind": place.kind,
             "topology_device": host.kind,
@@ -39,6 +40,7 @@ def variables(plan: Plan, host: Host) -> dict[str, Any]:
             "topology_features": features(plan, host),
         }
         | _gateway(plan, host)
+        | _name_server(plan, host)
         | _certificate(plan, host)
         | _lab_access(plan, host)
     )
@@ -49,6 +51,21 @@ def _gateway(plan: Plan, host: Host) -> dict[str, Any]:
         return {}
     far = [link.far_end(host.name).host for link in plan.links_of(host.name) if link.kind == "tunnel"]
     return {"topology_reach": reach(plan, host), "topology_tunnels": sorted(set(far))}
+
+
+def _name_server(plan: Plan, host: Host) -> dict[str, Any]:
+    """Return what a name server makes keys for: who the primary is, the views and their zones."""
+    found = names.servers(plan)
+    if found is None or host.name not in {h.name for h in (found.primary, *found.secondaries)}:
+        return {}
+    secondaries = found.secondaries if host.name == found.primary.name else (host,)
+    return {
+        "topology_dns": {
+            "primary": found.primary.name,
+            "views": {view: list(names.zone_names(plan, view)) for view in found.views},
+            "secondaries": [h.name for h in secondaries],
+        }
+    }
 
 
 def _certificate(plan: Plan, host: Host) -> dict[str, Any]:
@@ -77,12 +94,12 @@ def features(plan: Plan, host: Host) -> list[str]:
         found.append("pair")
     if plan.sites[host.site].place.data.migration == "ipv6-mostly":
         found.append("nat64")
-    if plan.district.lab is not None:
+    if plan.district.lab is not None and plan.district.lab.instances == "container":
         found.append("userspace-wireguard")
     return found
 
 
-def _reached_at(host: Host) -> str:
+def own_address(host: Host) -> str:
     """Return the address people and playbooks use: a gateway's loopback, else mgmt, else the first."""
     order = {"loopback": 0, "mgmt": 1}
     ranked = sorted(host.interfaces, key=lambda i: order.get(i.network or i.kind, 2))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from topology.lab import cgroups, machine, network
+from topology.lab import cgroups, disks, machine, network
 from topology.lab.files import mounts_below, remove_tree, unmount_below
 from topology.lab.locks import remove_if_empty
 from topology.lab.names import DATA_ROOT, STATE_ROOT, LabNames
@@ -34,6 +34,7 @@ def remove_lab(names: LabNames) -> None:
         kill_until_gone(lambda: [pid for pid in in_network_namespaces(inodes) if pid not in spared], f"lab {names.lab}")
     unmount_below(names.state, names.data)
     network.remove(names)
+    disks.detach(names.data)
     remove_tree(names.data)
     remove_if_empty(DATA_ROOT)
     for path in [*nspawn_locks, *_nspawn_directories(names)]:
@@ -52,6 +53,7 @@ def leftovers(names: LabNames, *, locked: bool = False) -> list[str]:
     """
     found = [f"network namespace {name}" for name in network.namespaces(names)]
     found += [f"mount {place}" for place in mounts_below(names.state, names.data)]
+    found += [f"loop device {d} of {f}" for d, f in disks.devices() if Path(f).is_relative_to(names.data)]
     for group in cgroups.lab_groups(names.lab):
         if group.exists():
             found.append(f"control group {group}")

@@ -22,6 +22,8 @@ from topology.render import (
     freebsd,
     frr,
     kea,
+    knot,
+    nas,
     nat64,
     nftables,
     pair,
@@ -54,6 +56,8 @@ def render_host(plan: Plan, host: Host, context: Context | None = None) -> Files
         return found
     found.update(_ANY[host.platform](context, host))
     found.update(access.files(context, host))
+    found.update(knot.files(context, host))
+    found.update(nas.files(context, host))
     found.update(postgresql.files(context, host))
     if host.kind != "gateway":
         return found

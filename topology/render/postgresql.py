@@ -178,8 +178,8 @@ def _repository(context: Context, host: Host, database: Database) -> dict[str, s
     index = database.repositories.index(host)
     found = {
         "etc/pgbackrest.conf": fill(
-            "postgresql/pgbackrest.repository.j2", header=header, number=index + 1, cluster=CLUSTER, data=DATA,
-            tls=TLS, port=BACKUP, members=[(n, m.name) for n, m in enumerate(database.members, 1)],
+            "postgresql/pgbackrest.repository.j2", header=header, number=index + 1, cluster=CLUSTER, data=DATA, tls=TLS,
+            port=BACKUP, members=[(n, m.name) for n, m in enumerate(database.members, 1)],
         ),
         PROGRAMS[3]: _program("postgresql-backup", header, cluster=CLUSTER),
     }  # fmt: skip

@@ -253,6 +253,13 @@ def keys(parts: Parts) -> Iterator[Finding]:
         if name not in gateways and not parts.may_have_host(name):
             where = Where(file, ("wireguard", name), key=True)
             yield Finding("KY001", where, {"name": name, "hint": _hint(name, gateways)})
+    boxes = {f"{s}-{h.name}" for s, (_, site, _) in parts.sites.items() for h in site.hosts if h.kind == "nas"}
+    for section in ("nas", "nas_hosts"):
+        for name in getattr(parts.keys, section):
+            if name not in boxes and not parts.may_have_host(name):
+                yield Finding(
+                    "KY004", Where(file, (section, name), key=True), {"name": name, "hint": _hint(name, boxes)}
+                )
     if parts.registry is not None:
         users = {u.name for u in parts.registry.vpn_users if u.retired is None}
         for name in parts.keys.vpn_users:
@@ -260,7 +267,8 @@ def keys(parts: Parts) -> Iterator[Finding]:
                 where = Where(file, ("vpn_users", name), key=True)
                 yield Finding("KY003", where, {"name": name, "hint": _hint(name, users)})
     owners: dict[str, str] = {}
-    for section, listed in (("wireguard", parts.keys.wireguard), ("vpn_users", parts.keys.vpn_users)):
+    for section, listed in (("wireguard", parts.keys.wireguard), ("vpn_users", parts.keys.vpn_users),
+                            ("nas", parts.keys.nas), ("nas_hosts", parts.keys.nas_hosts)):  # fmt: skip
         for name, key in listed.items():
             if key in owners:
                 yield Finding("KY002", Where(file, (section, name)), {"first": owners[key], "second": name})
