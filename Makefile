@@ -10,6 +10,7 @@ SERVICES      ?= inventories/lab-services
 DOCUMENTATION ?= build/documentation/site/index.html
 WORKERS       ?= 2
 FUZZ_EXAMPLES ?= 2000
+FUZZ_MUTATIONS ?= 20000
 
 # What the lab needs from Debian, until the library is there to say it.
 LAB_PACKAGES := systemd-container mmdebstrap iproute2 openssh-client nftables util-linux apt-utils
@@ -34,7 +35,7 @@ fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tes
 lab_tests   = $(wildcard tests/lab tests/drift)
 service_tests = $(if $(wildcard tests/lab/service/test_*.py),tests/lab/service)
 bench_tests = $(wildcard tests/bench)
-linted_yaml = $(wildcard .yamllint .ansible-lint .pre-commit-config.yaml .config mkdocs.yml inventories playbooks roles molecule deploys docs tests)
+linted_yaml = $(wildcard .github .gitlab-ci.yml .yamllint .ansible-lint .pre-commit-config.yaml .config mkdocs.yml inventories playbooks roles molecule deploys docs tests)
 some = @test -n "$(strip $1)" || { echo "make $@: $2 not found: nothing to run" >&2; exit 1; }
 
 # The steps of a target are in order, also with -j; what can run side by side does so by itself.
@@ -100,19 +101,25 @@ lab-user: setup
 
 .PHONY: test
 test: setup ## Lint, then every test; with root also the lab, taken down at the end
+	@if $(is_root); then $(phase) 'packages' tools/lab-packages $(LAB_PACKAGES); fi
 	@$(again) lint
 	@$(again) test-fast
+	@$(again) test-devices
 	@$(phase) 'tests: a thousand edits' pytest -n $(WORKERS) tests/property
 	@if $(is_root); then \
-		$(again) test-lab; \
+		$(again) vsphere && $(again) test-lab; \
 	else \
-		echo 'NOT RUN: the lab part of the tests (you are not root; sudo make test runs it)'; \
+		echo 'NOT RUN: the lab and vSphere parts of the tests (you are not root; sudo make test runs it)'; \
 	fi
 
 .PHONY: test-fast
 test-fast: setup ## Only what needs no lab: unit, rules, golden (under a minute)
 	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
 	@$(phase) 'tests: fast' pytest -n $(WORKERS) --dist worksteal -m 'not lab and not bench and not vm and not checkers' $(fast_tests)
+
+.PHONY: test-devices
+test-devices: setup
+	@$(phase) 'tests: switches and radios' pytest -n $(WORKERS) --dist worksteal tests/devices
 
 # A lab that was up before is left up; one that this target booted is taken down, also after a failure.
 around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
@@ -144,6 +151,12 @@ services-long: setup
 lab-long: setup
 	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) -m 'lab and long and not vm'
 
+# The role guest against a vSphere simulator that is built from Debian's govmomi (root installs what is missing).
+.PHONY: vsphere
+vsphere: setup ## Make, resize and remove guests in a vSphere simulator (root)
+	@$(phase) 'vsphere: simulator' tools/vsphere-simulator
+	@$(phase) 'vsphere: guests' pytest -m vsphere -n $(WORKERS) tests/vsphere
+
 # Every rendered file of every gateway, judged by the daemons' own checkers, which come from the lab's mirror.
 .PHONY: test-checkers
 test-checkers: setup
@@ -156,15 +169,36 @@ lab-runtime: setup
 	@$(phase) 'lab: failures and recovery' pytest $(lab_tests) -m 'lab and (runtime or slow) and not long and not vm'
 
 .PHONY: test-all
-test-all: setup ## make test, and the slow ones: long failures, virtual machines, Molecule (root)
+test-all: setup ## make test, and what the nightly CI adds: failures, Molecule, VMs, fuzz, mutation (root)
 	@$(is_root) || { echo 'make test-all: needs root (sudo make test-all)' >&2; exit 1; }
 	@$(again) test LONG=yes
 	@$(phase) 'tests: slow' pytest -m '(slow or vm) and not lab' $(fast_tests)
-	@$(phase) 'molecule' molecule test --all
+	@$(again) molecule
+	@$(again) molecule-vm
+	@$(again) molecule-freebsd
+	@$(again) fuzz
+	@$(again) coverage
+	@$(again) mutation
+	@$(again) fresh
+
+.PHONY: molecule
+molecule: setup ## Every Molecule scenario whose hosts are containers (root)
+	@$(phase) 'molecule' molecule test --all --exclude gateway-freebsd
+
+# The same definition with the gateways as virtual machines: a kernel of their own, trunks, power cuts.
+.PHONY: molecule-vm
+molecule-vm: setup ## The gateway scenario on virtual machines (root, QEMU; minutes without KVM)
+	@$(phase) 'vm: packages' tools/apt-install qemu-system-x86 e2fsprogs
+	@$(phase) 'vm: a machine of its own' pytest tests/lab/test_vm.py
+	@$(phase) 'molecule: gateway on virtual machines' env TOPOLOGY_LAB_INSTANCES=vm molecule test -s gateway
+
+.PHONY: molecule-freebsd
+molecule-freebsd: setup ## The gateway scenario on FreeBSD; wants TOPOLOGY_FREEBSD_IMAGE and KVM
+	@$(phase) 'molecule: gateway on FreeBSD' molecule/gateway-freebsd/run
 
 # Every linter runs, so that one round shows everything.
 .PHONY: lint
-lint: setup ## ruff, mypy, yamllint, ansible-lint
+lint: setup ## ruff, mypy, yamllint, ansible-lint, the CI definitions against their schemas
 	$(call some,$(wildcard playbooks/*.yml),playbooks/*.yml)
 	@status=0; \
 	$(phase) 'lint: ruff check' ruff check . || status=1; \
@@ -172,13 +206,42 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint
 	$(phase) 'lint: mypy' mypy --strict topology || status=1; \
 	$(phase) 'lint: yamllint' yamllint --strict $(linted_yaml) || status=1; \
 	$(phase) 'lint: ansible-lint' ansible-lint --offline || status=1; \
+	$(phase) 'lint: GitHub workflows' check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml || status=1; \
+	$(phase) 'lint: GitLab pipeline' check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml || status=1; \
 	exit $$status
 
 .PHONY: fuzz
-fuzz: setup ## The property tests with FUZZ_EXAMPLES=2000 random inputs each
+fuzz: setup ## FUZZ_MUTATIONS=20000 damaged inventories, FUZZ_EXAMPLES=2000 inputs for each property
 	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
-	@PYTHONPATH=tools $(phase) 'fuzz' pytest -p pytest_fuzz --hypothesis-profile=fuzz --timeout 0 \
+	@FUZZ_MUTATIONS=$(FUZZ_MUTATIONS) $(phase) 'fuzz: damaged inventories' pytest --timeout 0 -n $(WORKERS) tests/fuzz
+	@PYTHONPATH=tools $(phase) 'fuzz: properties' pytest -p pytest_fuzz --hypothesis-profile=fuzz --timeout 0 \
 		-n $(WORKERS) -m 'hypothesis and not lab' $(fast_tests)
+
+.PHONY: coverage
+coverage: setup ## Lines and branches of topology/ that the fast tests run; table by package in build/coverage
+	@$(phase) 'coverage' tools/coverage build/coverage $(fast_tests)
+
+.PHONY: mutation
+mutation: setup ## Change the code of allocation, policy and rules; tests must notice (hours; MUTANTS=n: a sample)
+	@$(phase) 'mutation' python tools/mutation --out build/mutation $(if $(MUTANTS),--sample $(MUTANTS))
+
+.PHONY: fresh
+fresh: setup ## README's two commands in bare Debian 12 and 13 root file systems (root); log in build/fresh
+	@$(is_root) || { echo 'make fresh: needs root (sudo make fresh)' >&2; exit 1; }
+	@$(phase) 'fresh: Debian 12' tools/fresh bookworm
+	@$(phase) 'fresh: Debian 13' tools/fresh trixie
+
+# ---------------------------------------------------------------- drift
+
+.PHONY: drift
+drift: setup ## What differs from the plan on the hosts of INVENTORY (exit code 2 of make: something does)
+	@$(phase) 'drift' topology drift $(INVENTORY)
+
+# The reference: every expectation by itself through testinfra. HOSTS='dc-*,bua' takes patterns of hosts and sites.
+.PHONY: drift-reference
+drift-reference: setup
+	@$(phase) 'drift: reference' env TOPOLOGY_INVENTORY=$(INVENTORY) pytest -q -n $(WORKERS) --dist loadgroup \
+		--timeout 0 tests/drift $(if $(HOSTS),--hosts='$(HOSTS)')
 
 # ---------------------------------------------------------------- the rest
 

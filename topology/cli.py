@@ -38,8 +38,22 @@ daily work:
 """
 
 
-_SSH_KEY = re.compile(r"AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}")
-_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
+_WIREGUARD_KEY = (
+    re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="), "a WireGuard public key (`wg pubkey` prints one)"
+)  # fmt: skip
+_SSH_KEY = (
+    re.compile(r"AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}"), "the middle part of an ssh-ed25519 public key"
+)  # fmt: skip
+_KEYS = {
+    "wireguard": _WIREGUARD_KEY,
+    "vpn_users": _WIREGUARD_KEY,
+    "dnssec": (
+        re.compile(r"[0-9]{1,5} [0-9]{1,3} [0-9] [0-9A-F]{40,96}"), "a DS record's data (`keymgr ZONE ds` prints one)"
+    ),
+    "nas": _SSH_KEY,
+    "nas_hosts": _SSH_KEY,
+}  # fmt: skip
+"""Section of keys.yml -> the form of its keys, and what that is called."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,6 +86,12 @@ def parser() -> _Parser:
     form = plan.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object (stable)")
     form.add_argument("--csv", action="store_true", help="one row per interface")
+    guests = add(
+        "guests", "the virtual machines of the rollout",
+        "Show the guests that vSphere is asked for, with all that is derived for them.",
+    )  # fmt: skip
+    guests.add_argument("--json", action="store_true", help="everything, as JSON (what playbooks/guests.yml reads)")
+    guests.add_argument("--year", type=int, metavar="Y", help="up to this year (default: vsphere.yml's rollout)")
     diff = add(
         "diff", "what a change does to addresses and files",
         "Compare the addresses and rendered files of two git revisions, or of a revision\n"
@@ -109,17 +129,17 @@ def parser() -> _Parser:
         "Read every managed host in one SSH session each and show what is missing, unexpected, different or\n"
         "could not be read. Changes nothing. Exit code 3 when there is anything to show.",
     ))  # fmt: skip
+    _add_device(commands, common)
     document = add("document", "write the network documentation", "Write the documentation site and build it.")
     document.add_argument("--out", metavar="DIR", default="build/documentation", help="folder to write")
+    document.add_argument("--history", metavar="FILE", help="drift's history (default: build/drift/INVENTORY.sqlite)")
     document.add_argument("--no-build", action="store_true", help="Markdown only, no HTML")
     keys = add(
         "keys", "write public keys into keys.yml",
         "Write public keys that boxes made into INVENTORY/keys.yml; NAME= removes one.",
     )  # fmt: skip
     keys.add_argument("keys", nargs="+", metavar="NAME=KEY", help="gateway (or VPN user) and its public key")
-    keys.add_argument(
-        "--section", choices=("wireguard", "vpn_users", "nas", "nas_hosts"), default="wireguard", help="whose keys"
-    )
+    keys.add_argument("--section", choices=tuple(_KEYS), default="wireguard", help="whose keys")
     vpn = add(
         "vpn", "print a VPN user's own configuration",
         "Print the WireGuard configuration of a VPN user, one per hub; the user pastes in the private key\n"
@@ -151,10 +171,41 @@ def _add_next(sub: _Parser) -> None:
 def _add_drift(sub: _Parser) -> None:
     sub.add_argument("--hosts", metavar="PATTERN", action="append", help="only these hosts or sites (may be repeated)")
     sub.add_argument("--since", action="store_true", help="show what changed since the previous sweep, no more")
+    sub.add_argument("--unknown", action="store_true", help="list addresses in use that the plan does not know")
     sub.add_argument("--json", metavar="FILE", help="also as JSON (- for standard output, instead of the text)")
     sub.add_argument("--junit", metavar="FILE", help="also as JUnit XML")
     sub.add_argument("--html", metavar="FILE", help="also as a page")
+    sub.add_argument("--ssh-config", metavar="FILE", help="reach hosts at their own addresses, by this configuration")
+    sub.add_argument("--remedies", metavar="FILE", help="also what would mend it, for playbooks/remediate.yml")
     sub.add_argument("--history", metavar="FILE", help="SQLite file (default: build/drift/INVENTORY.sqlite)")
+
+
+def _add_device(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    device = commands.add_parser(
+        "device", help="switches and radios: provision, check, back up", parents=[common],
+        description="Switches and radios. Logins are TOPOLOGY_DEVICE_USER and TOPOLOGY_DEVICE_PASSWORD.",
+    )  # fmt: skip
+    verbs = device.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    for verb, text in (
+        ("render", "write the configuration of new devices"), ("plan", "show what apply would push; changes nothing"),
+        ("apply", "push what differs, prove it, save it"), ("check", "what differs from the plan"),
+        ("backup", "keep all configurations in a git repository"),
+    ):  # fmt: skip
+        sub = verbs.add_parser(verb, help=text, description=text, parents=[common])
+        sub.add_argument("inventory", metavar="INVENTORY", help="folder of the inventory")
+        sub.add_argument(
+            "--hosts", metavar="PATTERN", action="append", help="only these devices or sites (may be repeated)"
+        )
+        if verb == "render":
+            sub.add_argument("--out", metavar="DIR", default="build/devices/files", help="folder to write")
+            continue
+        sub.add_argument("--at", metavar="NAME=HOST:PORT", action="append", help="where a forwarded port leads to it")
+        sub.add_argument("--known-hosts", metavar="FILE", help="default: build/devices/INVENTORY.known_hosts")
+        sub.add_argument("--limit", metavar="SECONDS", type=float, help="most time for one device")
+        if verb == "apply":
+            sub.add_argument("--management", action="store_true", help="also what may cut the device off")
+        if verb == "backup":
+            sub.add_argument("--repository", metavar="DIR", required=True, help="git repository, made when missing")
 
 
 def _add_lab(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
@@ -272,6 +323,19 @@ def _print_plan(options: argparse.Namespace) -> int:
     return FINE
 
 
+def _guests(options: argparse.Namespace) -> int:
+    from topology import guests
+
+    plan = _plan(options.inventory, options)[0]
+    try:
+        found = guests.as_dict(plan, options.year) if options.json else None
+        text = json.dumps(found, indent=1) if found else guests.as_table(guests.guests_of(plan, options.year))
+    except guests.NoVsphere:
+        return _fail(f"{options.inventory} has no vsphere.yml, so no guests (docs/guests.md)")
+    print(text)
+    return FINE
+
+
 def _diff(options: argparse.Namespace) -> int:
     from topology import diff
 
@@ -341,6 +405,14 @@ def _drift(options: argparse.Namespace) -> int:
     return run(sliced(_plan(inventory, options)[0]), inventory, options)
 
 
+def _device(options: argparse.Namespace) -> int:
+    from topology.allocate import sliced
+    from topology.devices.cli import run
+
+    options.quiet = True
+    return run(sliced(_plan(options.inventory, options)[0]), Path(options.inventory), options)
+
+
 def _impact(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
@@ -372,6 +444,8 @@ def _document(options: argparse.Namespace) -> int:
 
     plan, warnings, tree = _plan(options.inventory, options)
     out = Path(options.out)
+    from topology.drift.cli import standing_of
+
     progress = Progress("documentation")
     languages: tuple[Language, ...] = ("id", "en")
     try:
@@ -380,6 +454,7 @@ def _document(options: argparse.Namespace) -> int:
             out,
             warnings_text={lang: report.lines(warnings, tree, lang) for lang in languages},
             revision=_revision(options.inventory),
+            standing=standing_of(Path(options.inventory), options.history),
             progress=progress,
         )
         index = out / "site" / "index.html"
@@ -418,18 +493,18 @@ def _lab(options: argparse.Namespace) -> int:
 
 def _keys(options: argparse.Namespace) -> int:
     """Write public keys into keys.yml; what it holds already stays."""
+    from topology import names
     from topology.keys import set_keys
 
     options.quiet = True
     plan = _plan(options.inventory, options)[0]
-    known = {h.name for h in plan.hosts.values() if h.kind == "gateway"}
+    pattern, form = _KEYS[options.section]
+    kind = "nas" if options.section.startswith("nas") else "gateway"
+    known = {h.name for h in plan.hosts.values() if h.kind == kind}
     if options.section == "vpn_users":
         known = {u.name for u in plan.vpn_users}
-    elif options.section.startswith("nas"):
-        known = {h.name for h in plan.hosts.values() if h.kind == "nas"}
-    pattern, form = (_PUBLIC_KEY, "a WireGuard public key (`wg pubkey` prints one)")
-    if options.section.startswith("nas"):
-        pattern, form = (_SSH_KEY, "the middle part of an ssh-ed25519 public key")
+    elif options.section == "dnssec":
+        known = {zone.rstrip(".") for zone in names.zone_names(plan)}
     given: dict[str, str | None] = {}
     for entry in options.keys:
         name, _, key = entry.partition("=")
@@ -437,7 +512,7 @@ def _keys(options: argparse.Namespace) -> int:
             return _fail(f"`{name}` is not one of the {options.section} that may have a key")
         if key and not pattern.fullmatch(key):
             return _fail(f"`{name}`: `{key}` is not {form}")
-        given[name] = key or None
+        given[name] = (f'"{key}"' if " " in key else key) or None
     path = Path(options.inventory) / "keys.yml"
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -494,5 +569,5 @@ def _completion(options: argparse.Namespace) -> int:
 _COMMANDS = {
     "check": _check, "plan": _print_plan, "diff": _diff, "render": _render, "next": _next, "impact": _impact,
     "drift": _drift, "document": _document, "lab": _lab, "keys": _keys, "vpn": _vpn, "flows": _flows, "schema": _schema,
-    "completion": _completion,
+    "completion": _completion, "device": _device, "guests": _guests,
 }  # fmt: skip

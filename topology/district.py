@@ -14,6 +14,7 @@ from topology.schema import (
     AppsFile,
     BackboneFile,
     CentreFile,
+    DevicesFile,
     DistrictFile,
     KecamatanFile,
     KeysFile,
@@ -27,6 +28,7 @@ from topology.schema import (
     Site,
     UsersFile,
     VillageEntry,
+    VsphereFile,
 )  # fmt: skip
 
 DEFAULT_NETWORKS: dict[str, tuple[str, ...]] = {
@@ -87,10 +89,16 @@ class District:
     keys: KeysFile = field(default_factory=KeysFile)
     users: UsersFile = field(default_factory=UsersFile)
     lab: LabFile | None = None
+    devices: DevicesFile | None = None
+    vsphere: VsphereFile | None = None
 
     def profile(self, name: str) -> Profile:
         """Return a gateway profile by name; in a lab the lab's own."""
-        return self.lab.profile if self.lab else self.facts.profiles[name]
+        if self.lab is None:
+            return self.facts.profiles[name]
+        own = self.lab.profile
+        # a virtual machine's kernel has 802.1Q: networks are VLANs on trunks, as in an office
+        return own.model_copy(update={"vlans": True}) if self.lab.instances == "vm" else own
 
     @property
     def admins(self) -> tuple[Admin, ...]:
@@ -135,8 +143,10 @@ class Parts:
     services: dict[str, ServiceFile] = field(default_factory=dict)
     policy: PolicyFile | None = None
     keys: KeysFile | None = None
+    devices: DevicesFile | None = None
     users: UsersFile | None = None
     lab: LabFile | None = None
+    vsphere: VsphereFile | None = None
     complete: bool = True
     """False when a whole folder could not be read: rules about what is missing then keep quiet."""
     lost: set[str] = field(default_factory=set)
@@ -160,8 +170,10 @@ class Parts:
 
     def may_be_file(self, name: str) -> bool:
         """Say whether a file of the top folder is lost or may lie there under a wrong name."""
-        known = {"district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml",
-                 "users.yml"} - {name}  # fmt: skip
+        known = {
+            "district.yml", "registry.yml", "backbone.yml", "apps.yml", "lab.yml", "policy.yml", "keys.yml",
+            "devices.yml", "vsphere.yml", "users.yml",
+        } - {name}  # fmt: skip
         return not self.complete or any("/" not in lost and lost not in known for lost in self.lost)
 
     @cached_property

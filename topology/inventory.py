@@ -8,8 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from topology import names
 from topology.allocate import Host, Plan, allocate, sliced
 from topology.load import load
+from topology.render import postgresql
+from topology.render.common import context_of
 
 _DEVICE_GROUPS = {
     "gateway": "gateways", "switch": "switches", "radio": "radios", "hypervisor": "hypervisors", "guest": "guests",
@@ -29,7 +32,7 @@ def variables(plan: Plan, host: Host) -> dict[str, Any]:
     place = plan.sites[host.site].place
     return (
         {
-            "ansible_host": _reached_at(host),
+            "ansible_host": own_address(host),
             "topology_site": host.site,
             "topology_kind": place.kind,
             "topology_device": host.kind,
@@ -37,6 +40,8 @@ def variables(plan: Plan, host: Host) -> dict[str, Any]:
             "topology_features": features(plan, host),
         }
         | _gateway(plan, host)
+        | _name_server(plan, host)
+        | _certificate(plan, host)
         | _lab_access(plan, host)
     )
 
@@ -48,26 +53,53 @@ def _gateway(plan: Plan, host: Host) -> dict[str, Any]:
     return {"topology_reach": reach(plan, host), "topology_tunnels": sorted(set(far))}
 
 
+def _name_server(plan: Plan, host: Host) -> dict[str, Any]:
+    """Return what a name server makes keys for: who the primary is, the views and their zones."""
+    found = names.servers(plan)
+    if found is None or host.name not in {h.name for h in (found.primary, *found.secondaries)}:
+        return {}
+    secondaries = found.secondaries if host.name == found.primary.name else (host,)
+    return {
+        "topology_dns": {
+            "primary": found.primary.name,
+            "views": {view: list(names.zone_names(plan, view)) for view in found.views},
+            "secondaries": [h.name for h in secondaries],
+        }
+    }
+
+
+def _certificate(plan: Plan, host: Host) -> dict[str, Any]:
+    """Return the names for a host's certificate, for hosts of services."""
+    found = postgresql.names(context_of(plan), host) if host.managed else ()
+    return {"topology_names": list(found)} if found else {}
+
+
 def reach(plan: Plan, host: Host) -> list[str]:
     """Return the hubs' loopbacks that prove a gateway's new rules: those at other sites, which it needs tunnels for."""
     return [next(h.of_kind("loopback")).addresses[0] for h in plan.hubs if h.site != host.site]
 
 
 def features(plan: Plan, host: Host) -> list[str]:
-    """Return what a gateway needs packages for besides the ordinary: pair, nat64, userspace-wireguard."""
+    """Return what a host needs packages for besides the ordinary.
+
+    Of a gateway pair, nat64, userspace-wireguard; of others database, repository (of databases' backups).
+    """
     if host.kind != "gateway":
-        return []
+        cluster = postgresql.cluster(plan)
+        if cluster is None:
+            return []
+        return ["database"] * (host in cluster.members) + ["repository"] * (host in cluster.repositories)
     found = []
     if host.member is not None:
         found.append("pair")
     if plan.sites[host.site].place.data.migration == "ipv6-mostly":
         found.append("nat64")
-    if plan.district.lab is not None:
+    if plan.district.lab is not None and plan.district.lab.instances == "container":
         found.append("userspace-wireguard")
     return found
 
 
-def _reached_at(host: Host) -> str:
+def own_address(host: Host) -> str:
     """Return the address people and playbooks use: a gateway's loopback, else mgmt, else the first."""
     order = {"loopback": 0, "mgmt": 1}
     ranked = sorted(host.interfaces, key=lambda i: order.get(i.network or i.kind, 2))
@@ -92,6 +124,7 @@ def _lab_access(plan: Plan, host: Host) -> dict[str, Any]:
         "ansible_ssh_private_key_file": str(names.private_key),
         "ansible_ssh_transfer_method": "piped",
         "ansible_user": LAB_USER,
+        "topology_authority": str(names.state / "authority"),
         "topology_known_hosts": str(names.known_hosts),
     }
 

@@ -15,7 +15,7 @@ HEAD = """\
 # keys never leave the boxes.
 """
 _SECTION = re.compile(r"^([a-z_]+):\s*(\{\})?\s*(#.*)?$")
-_LINE = re.compile(r"^  ([a-z][a-z0-9-]*): (\S+)(\s+#.*)?$")
+_LINE = re.compile(r"^  ([a-z0-9][a-z0-9.-]*): (\"[^\"]*\"|\S+)(\s+#.*)?$")
 
 
 def set_keys(text: str, section: str, keys: Mapping[str, str | None]) -> str:

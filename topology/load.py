@@ -7,6 +7,7 @@ with its warnings or raises InventoryError with all findings at once.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from topology.rules.catalogue import CATALOGUE
 from topology.schema import (
     AppsFile,
     BackboneFile,
+    DevicesFile,
     DistrictFile,
     KecamatanFile,
     KeysFile,
@@ -33,8 +35,11 @@ from topology.schema import (
     Shape,
     Site,
     UsersFile,
+    VsphereFile,
 )  # fmt: skip
 
+INSTANCES_VARIABLE = "TOPOLOGY_LAB_INSTANCES"
+"""Environment variable that takes the place of a lab's `instances:`."""
 _S = TypeVar("_S", bound=Shape)
 _FORMS = {
     r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$": Both(
@@ -77,7 +82,19 @@ _FORMS = {
     r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9]*$": Both(
         "a site and its network, like dinas.mgmt", "lokasi dan jaringannya, seperti dinas.mgmt"
     ),
+    r"^[0-9]{1,5} [0-9]{1,3} [0-9] [0-9A-F]{40,96}$": Both(
+        "a DS record: key tag, algorithm, digest type, digest", "rekaman DS: tag kunci, algoritma, jenis digest, digest"
+    ),
+    r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": Both(
+        "a zone's name in lower case, without the final dot", "nama zona huruf kecil, tanpa titik akhir"
+    ),
     r"^20[0-9]{2}$": Both("a year of this century in quotes", "tahun pada abad ini dalam tanda kutip"),
+    r"^[A-Za-z][A-Za-z0-9/-]*[0-9]$": Both(
+        "a port or a range of ports, like ether2 or ether2-ether9",
+        "port atau rentang port, seperti ether2 atau ether2-ether9",
+    ),
+    r"^[0-9A-Za-z][0-9A-Za-z.()_-]*$": Both("a version, like 7.16.2", "versi, seperti 7.16.2"),
+    r"\{(vlan|network)\}": Both("a name with {network} or {vlan} in it", "nama yang memuat {network} atau {vlan}"),
     r"^[a-z0-9]{1,8}$": Both("at most 8 lower-case letters and digits", "paling banyak 8 huruf kecil dan angka"),
 }
 """What a pattern of the schema means to people."""
@@ -195,8 +212,12 @@ def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> N
         parts.backbone = _fit(BackboneFile, parts, name, data, findings)
     elif name == "apps.yml":
         parts.apps = _fit(AppsFile, parts, name, data, findings)
+    elif name == "vsphere.yml":
+        parts.vsphere = _fit(VsphereFile, parts, name, data, findings)
     elif name == "policy.yml":
         parts.policy = _fit(PolicyFile, parts, name, data, findings)
+    elif name == "devices.yml":
+        parts.devices = _fit(DevicesFile, parts, name, data, findings)
     elif name == "keys.yml" and "lab.yml" in parts.raw:
         pass  # a lab's boxes have keys of their own
     elif name in ("keys.yml", "lab/keys.yml"):
@@ -206,6 +227,9 @@ def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> N
     elif name in ("users.yml", "lab/users.yml"):
         parts.users = _fit(UsersFile, parts, name, data, findings)
     elif name == "lab.yml":
+        instances = os.environ.get(INSTANCES_VARIABLE)
+        if instances and isinstance(data, dict):
+            data = {**data, "instances": instances}
         parts.lab = _fit(LabFile, parts, name, data, findings)
     elif name.startswith("services/") and name.count("/") == 1:
         service = _fit(ServiceFile, parts, name, data, findings)
@@ -377,6 +401,8 @@ def assemble(parts: Parts) -> District:
         keys=parts.keys or KeysFile(),
         users=parts.users or UsersFile(),
         lab=parts.lab,
+        devices=parts.devices,
+        vsphere=parts.vsphere,
     )
 
 

@@ -213,6 +213,10 @@ class HostEntry(Shape):
     description: Text | None = None
     on: Slug | None = None
     """The hypervisor a guest runs on."""
+    profile: Slug | None = None
+    """Of a switch: its profile in devices.yml, where it is not the one of its kind of site."""
+    memory_gb: int | None = Field(default=None, ge=1, le=4096)
+    """Memory in GiB; a database is tuned from it."""
     asset: Asset | None = None
 
 
@@ -379,17 +383,68 @@ class Application(Shape):
     number: int = Field(ge=1, le=254)
     owner: Slug | None = None
     size: GuestSize | None = None
+    database: bool = True
+    """Whether it has a database of its own, named as the application."""
 
 
 class AppsFile(Shape):
     """apps.yml."""
 
     assumption: Text | None = None
+    rollout: int | None = Field(default=None, ge=2000, le=2100)
+    """Year that the rollout has come to: applications of later years are not made yet. None: all are due."""
     sites: tuple[Slug, ...] = Field(min_length=1, strict=False)
     network: NetworkName = "application"
     size: GuestSize = GuestSize()
     groups: tuple[AppGroup, ...] = Field(strict=False)
     applications: tuple[Application, ...] = Field(strict=False)
+
+
+class Placement(Shape):
+    """Where vSphere keeps the guests of one site."""
+
+    vcenter: Domain
+    datacenter: Text
+    cluster: Text
+    datastore: Text
+    template: Slug
+    """Name in `templates:`."""
+    host_vcpu: int = Field(ge=1)
+    """Threads of the cluster's smallest host: no guest may be larger."""
+    host_memory_gb: int = Field(ge=1)
+    datastore_gb: int = Field(ge=1)
+    """What guests may use of the datastore."""
+
+
+class GuestTemplate(Shape):
+    """A template that guests are cloned from: cloud-init and open-vm-tools inside."""
+
+    vm: Text
+    folder: Text
+    """Its folder below the datacenter's `vm`."""
+
+
+class ExtraGuest(Shape):
+    """A guest of the plan that is not an application: its year and size."""
+
+    host: Slug
+    year: int = Field(ge=2000, le=2100)
+    size: GuestSize = GuestSize()
+
+
+class VsphereFile(Shape):
+    """vsphere.yml: what vSphere must know to make guests."""
+
+    assumption: Text | None = None
+    rollout: int = Field(ge=2000, le=2100)
+    """Guests of this year and before are made; those of later years are only planned."""
+    folder: Text
+    """Folder of all guests below the datacenter's `vm`; a site's and a network's folder lie in it."""
+    port_group: Annotated[str, StringConstraints(pattern=r"\{(vlan|network)\}")] = "{network}-{vlan}"
+    """Name of a network's port group, from {site}, {network} and {vlan}."""
+    templates: dict[Slug, GuestTemplate] = Field(min_length=1)
+    sites: dict[Slug, Placement] = Field(min_length=1)
+    guests: tuple[ExtraGuest, ...] = Field(default=(), strict=False)
 
 
 class ServicePort(Shape):
@@ -408,7 +463,9 @@ class ServiceFile(Shape):
     hosts: tuple[Slug, ...] = Field(min_length=1, strict=False)
     ports: tuple[ServicePort, ...] = Field(default=(), strict=False)
     trust_anchors: tuple[Text, ...] = Field(default=(), strict=False)
-    """DS or DNSKEY records of the district's zones, for the resolvers (service dns)."""
+    """DS or DNSKEY records of the district's zones, for the resolvers (service dns), besides those in keys.yml."""
+    issuers: tuple[Domain, ...] = Field(default=(), strict=False)
+    """Who may issue certificates for the domain (CAA, service dns); nobody when empty."""
     notes: tuple[Text, ...] = Field(default=(), strict=False)
 
 
@@ -477,16 +534,84 @@ class PolicyFile(Shape):
     published: tuple[Published, ...] = Field(default=(), strict=False)
 
 
+Digests = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5} [0-9]{1,3} [0-9] [0-9A-F]{40,96}$")]
+"""A DS record's data: key tag, algorithm, digest type, digest."""
+ZoneOfKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=200)]
+
+
 class KeysFile(Shape):
     """keys.yml: public keys; their private keys never leave the boxes that made them."""
 
     wireguard: dict[Slug, PublicKey] = Field(default_factory=dict)
     """By gateway."""
     vpn_users: dict[Slug, PublicKey] = Field(default_factory=dict)
+    dnssec: dict[ZoneOfKey, Digests] = Field(default_factory=dict)
+    """DS of the internal view's zones, without the final dot: what resolvers trust."""
     nas: dict[Slug, SshKey] = Field(default_factory=dict)
     """By NAS: the key with which it replicates to the others."""
     nas_hosts: dict[Slug, SshKey] = Field(default_factory=dict)
     """By NAS: its SSH host key, by which the others know it."""
+
+
+class DevicePort(Shape):
+    """Ports of a switch that are used alike: `ether2-ether9` counts up the last number."""
+
+    ports: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9/-]*[0-9]$", max_length=60)]
+    role: Literal["uplink", "radios", "radio", "trunk", "access", "spare"]
+    """uplink: all networks, tagged, to the gateway; radios: all radio links, to the gateway's radio port; radio: one
+    radio each, in order of their host numbers; trunk: all networks, tagged (a hypervisor, another switch); access: one
+    network, untagged; spare: off."""
+    network: NetworkName | None = None
+    """Of an access port."""
+    tagged: tuple[NetworkName, ...] = Field(default=(), strict=False)
+    """Of an access port: networks that are tagged beside it (a telephone before a computer)."""
+    description: Text | None = None
+
+    @model_validator(mode="after")
+    def _access_has_a_network(self) -> DevicePort:
+        if (self.role == "access") != (self.network is not None):
+            raise ValueError("an access port names its `network`, no other port does")
+        if self.tagged and self.role != "access":
+            raise ValueError("only an access port names `tagged` networks")
+        return self
+
+
+class DeviceProfile(Shape):
+    """A model of switch or radio: how it is talked to, its ports, the firmware it should run."""
+
+    kind: Literal["switch", "radio"]
+    family: Literal["routeros", "ios", "airos", "epmp", "sftp"]
+    model: Text
+    firmware: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.()_-]*$", max_length=40)] | None = None
+    """Version as the device says it; None: any."""
+    ports: tuple[DevicePort, ...] = Field(default=(), strict=False)
+    files: tuple[Text, ...] = Field(default=(), strict=False)
+    """Of family sftp: the paths of its configuration files."""
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _family_fits(self) -> DeviceProfile:
+        fits = {"routeros": ("switch",), "ios": ("switch",), "airos": ("radio",), "epmp": ("radio",)}
+        if self.kind not in fits.get(self.family, ("switch", "radio")):
+            raise ValueError(f"family {self.family} has no {self.kind}")
+        if (self.family == "sftp") != bool(self.files):
+            raise ValueError("family sftp names its `files`, no other family does")
+        return self
+
+
+class DevicesFile(Shape):
+    """devices.yml: switches and radios, which are no hosts of Ansible's."""
+
+    profiles: dict[Slug, DeviceProfile] = Field(min_length=1)
+    switches: dict[Kind, Slug] = Field(default_factory=dict)
+    """Kind of site -> profile of its switches."""
+    radios: Slug | None = None
+    """Profile of both ends of every radio link."""
+    links: dict[str, Slug] = Field(default_factory=dict)
+    """Radio link -> profile of both its ends, where it is another one."""
+    snmp_user: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")] = "monitor"
+    """SNMPv3 user; its passwords are the environment's."""
+    notes: tuple[Text, ...] = Field(default=(), strict=False)
 
 
 LoginName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
@@ -559,6 +684,9 @@ class LabFile(Shape):
     district: Text
     management: Text
     profile: Profile
+    instances: Literal["container", "vm"] = "container"
+    """What gateways are; as a virtual machine (vm) one has a kernel, VLANs and a power switch of its own.
+    TOPOLOGY_LAB_INSTANCES in the environment says it for one command."""
     admins: tuple[Admin, ...] = Field(default=(), strict=False)
     hosts: tuple[LabHostLine, ...] = Field(min_length=1, strict=False)
     clients: tuple[LabClient, ...] = Field(default=(), strict=False)
@@ -573,9 +701,11 @@ FILES: dict[str, type[Shape]] = {
     "centre": CentreFile,
     "backbone": BackboneFile,
     "apps": AppsFile,
+    "vsphere": VsphereFile,
     "service": ServiceFile,
     "policy": PolicyFile,
     "keys": KeysFile,
+    "devices": DevicesFile,
     "users": UsersFile,
     "lab": LabFile,
 }

@@ -278,8 +278,10 @@ def read(root: Path) -> Tree:
 
 
 def add(tree: Tree, name: str, text: bytes) -> None:
-    """Parse one file's text into `tree`."""
+    """Parse one file's text into `tree`; a text over MAX_BYTES is refused unread."""
     try:
+        if len(text) > MAX_BYTES:
+            raise Problem("IO003", 1, limit=MAX_BYTES)
         tree.documents[name] = Document(name, text, parse(text))
     except Problem as problem:
         tree.findings.append(Finding(problem.rule, Where(name, line=problem.line), problem.values))
@@ -335,9 +337,6 @@ def _read_file(path: Path, name: str, tree: Tree) -> bytes | None:
         except OSError as error:
             tree.findings.append(_unreadable(name, error))
             return None
-    if len(text) > MAX_BYTES:
-        tree.findings.append(Finding("IO003", Where(name, line=1), {"limit": MAX_BYTES}))
-        return None
     return text
 
 

@@ -5,141 +5,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from tests.drift.box import Box
+from tests.drift.twin import look as twin
+from tests.lab import play
 from tests.lab.figures import record
+from tests.lab.seeds import Seed, office_gateway, seeds, server
 from tests.lab.where import INVENTORY
-from topology import lab, routing
-from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, UNOBSERVED, Finding
+from topology import lab
+from topology.drift.finding import MISSING, UNEXPECTED, UNOBSERVED, Finding
 from topology.drift.judge import judge
-from topology.drift.sweep import login_of, sweep
+from topology.drift.sweep import ANSWER, CONNECT, login_of, sweep
 from topology.expect import Expected, expect
 from topology.inventory import plan_of, variables
-from topology.render.common import context_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(420)]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]
-SETTLES = 90.0
+SETTLES = 120.0
 """Most seconds until a host is as planned again: BGP's connect timer and a handshake."""
 CLOCKS = 300.0
 """Most seconds until the clocks of a lab that was just booted are together: the hubs agree among themselves first."""
-
-
-def _office_gateway() -> str:
-    return next(
-        h.name for h in PLAN.hosts.values() if h.kind == "gateway" and PLAN.sites[h.site].place.kind == "kecamatan"
-    )
-
-
-def _server() -> str:
-    """Return an ordinary host whose Python may listen."""
-    return next(h.name for h in PLAN.hosts.values() if h.kind == "guest" and h.managed)
-
-
-GATEWAY, SERVER = _office_gateway(), _server()
-TUNNEL = next(i.name for i in PLAN.hosts[GATEWAY].of_kind("tunnel"))
-LAN = next(i.name for i in PLAN.hosts[GATEWAY].of_kind("lan") if i.network == "staff")
-SPEAKER = routing.speaker(PLAN, PLAN.hosts[GATEWAY])
-NEIGHBOUR = next(s for s in SPEAKER.sessions if s.interface == TUNNEL and s.family == 4)
-ROUTER = context_of(PLAN).router(PLAN.hosts[SERVER])[0]
-PORT = next(i.name for i in PLAN.hosts[SERVER].of_kind("host"))
-GUA = next(a for a in next(PLAN.hosts[SERVER].of_kind("host")).addresses if a.startswith("2"))
-STRANGER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWx0LWJ5LXRlc3RzLW5vdC1hLXJlYWwta2V5LS0h stranger"
-"""Looks like a key; nobody has its private part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """A change, how it is undone, and exactly what must be found: (state, kind, thing)."""
-
-    name: str
-    host: str
-    change: str
-    undo: str
-    found: frozenset[tuple[str, str, str]]
-    consequences: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)
-    """What may be found as well, since it follows from the change."""
-
-
-def seed(name: str, host: str, change: str, undo: str, *found: tuple[str, str, str], also: object = ()) -> Seed:
-    return Seed(name, host, change, undo, frozenset(found), frozenset(also))  # type: ignore[call-overload]
-
-
-def _tunnel_down() -> set[tuple[str, str, str]]:
-    """Return what follows when a tunnel is dead: its sessions end."""
-    return {(DIFFERENT, "neighbour", s.remote) for s in SPEAKER.sessions if s.interface == TUNNEL}
-
-
-KEY_OF_THE_PEER = f"$(wg show {TUNNEL} peers)"
-SEEDS = [
-    seed("a key added", SERVER,
-         f"cp ~lab/.ssh/authorized_keys /root/k && echo '{STRANGER}' >>~lab/.ssh/authorized_keys",
-         "cat /root/k >~lab/.ssh/authorized_keys && rm /root/k", (UNEXPECTED, "key", "lab *")),
-    seed("a person added", SERVER, "useradd --create-home --shell /bin/bash stranger", "userdel --remove stranger",
-         (UNEXPECTED, "user", "stranger")),
-    seed("a person made administrator", SERVER, "gpasswd --add lab sudo", "gpasswd --delete lab sudo",
-         (DIFFERENT, "user", "lab")),
-    seed("a chain flushed", GATEWAY, "nft flush chain inet topology forward", "nft -f /etc/nftables.conf",
-         (DIFFERENT, "ruleset", "filter")),
-    seed("a rule added", GATEWAY, "nft insert rule inet topology input counter accept", "nft -f /etc/nftables.conf",
-         (DIFFERENT, "ruleset", "filter")),
-    seed("a set widened", GATEWAY, "nft add element inet topology admin4 '{ 198.51.100.200/32 }'",
-         "nft -f /etc/nftables.conf", (DIFFERENT, "ruleset", "filter")),
-    seed("a route replaced", SERVER, f"ip route replace default via {ROUTER} metric 5",
-         f"ip route delete default via {ROUTER} metric 5", (UNEXPECTED, "route", "default by hand")),
-    seed("a route added", GATEWAY, f"ip route add 10.191.0.0/16 dev {LAN}", f"ip route delete 10.191.0.0/16 dev {LAN}",
-         (UNEXPECTED, "route", "10.191.0.0/16 by hand")),
-    seed("a mode changed", GATEWAY, "chmod 0644 /etc/frr/frr.conf", "chmod 0640 /etc/frr/frr.conf",
-         (DIFFERENT, "file", "/etc/frr/frr.conf")),
-    seed("an owner changed", GATEWAY, "chown nobody /etc/kea/kea-dhcp4.conf", "chown root /etc/kea/kea-dhcp4.conf",
-         (DIFFERENT, "file", "/etc/kea/kea-dhcp4.conf")),
-    seed("a lease pool widened", GATEWAY,
-         "cp -p /etc/kea/kea-dhcp4.conf /root/k && sed -i 's/\\.249/.253/' /etc/kea/kea-dhcp4.conf",
-         "mv /root/k /etc/kea/kea-dhcp4.conf", (DIFFERENT, "file", "/etc/kea/kea-dhcp4.conf")),
-    seed("a file removed", GATEWAY, "mv /etc/radvd.conf /root/k", "mv /root/k /etc/radvd.conf",
-         (MISSING, "file", "/etc/radvd.conf")),
-    seed("a file added", SERVER, "touch /etc/systemd/network/20-more.network",
-         "rm /etc/systemd/network/20-more.network",
-         (UNEXPECTED, "file", "/etc/systemd/network/20-more.network")),
-    seed("the private key readable", GATEWAY, "chmod 0644 /etc/wireguard/private.key",
-         "chmod 0600 /etc/wireguard/private.key", (DIFFERENT, "file", "/etc/wireguard/private.key")),
-    seed("a service stopped", GATEWAY, "systemctl stop radvd", "systemctl start radvd",
-         (DIFFERENT, "service", "radvd")),
-    seed("a service that will not start", GATEWAY, "systemctl disable radvd", "systemctl enable radvd",
-         (DIFFERENT, "service", "radvd")),
-    seed("names not answered", GATEWAY, "systemctl stop unbound", "systemctl start unbound",
-         (DIFFERENT, "service", "unbound"),
-         also={(MISSING, "listen", "53/udp"), (MISSING, "listen", "53/tcp")}),
-    seed("no time", GATEWAY, "systemctl stop chrony", "systemctl start chrony", (DIFFERENT, "service", "chrony"),
-         also={(UNOBSERVED, "time", "all"), (MISSING, "listen", "123/udp")}),
-    seed("a peer swapped", GATEWAY,
-         f"wg show {TUNNEL} peers >/root/k; wg set {TUNNEL} peer $(cat /root/k) remove;"
-         f" wg set {TUNNEL} peer $(wg genkey | wg pubkey) allowed-ips 0.0.0.0/0,::/0",
-         f"systemctl restart wg-quick@{TUNNEL} && systemctl restart topology-shape; rm /root/k",
-         (MISSING, "peer", f"{TUNNEL} *"), (UNEXPECTED, "peer", f"{TUNNEL} *"), also=_tunnel_down()),
-    seed("a setting of the kernel", GATEWAY, "sysctl -qw net.ipv4.conf.all.accept_redirects=1",
-         "sysctl -qw net.ipv4.conf.all.accept_redirects=0",
-         (DIFFERENT, "sysctl", "net.ipv4.conf.all.accept_redirects")),
-    seed("an address added", GATEWAY, f"ip address add 10.191.7.7/24 dev {LAN}",
-         f"ip address delete 10.191.7.7/24 dev {LAN}", (UNEXPECTED, "address", f"{LAN} 10.191.7.7/24")),
-    seed("an address removed", SERVER, f"ip address delete {GUA}/64 dev {PORT}",
-         f"ip address add {GUA}/64 dev {PORT} nodad", (MISSING, "address", f"{PORT} {GUA}/64")),
-    seed("something listens", SERVER, "systemd-run --quiet --unit stranger python3 -m http.server 8099",
-         "systemctl stop stranger", (UNEXPECTED, "listen", "8099/tcp")),
-    seed("a class of the shaper", GATEWAY,
-         "tc class change dev guest parent 1:1 classid 1:4 htb rate 50mbit ceil 50mbit",
-         "systemctl restart topology-shape", (DIFFERENT, "shape", "guest 1:4")),
-    seed("a neighbour shut", GATEWAY,
-         f"vtysh -c 'configure terminal' -c 'router bgp {SPEAKER.autonomous_system}'"
-         f" -c 'neighbor {NEIGHBOUR.remote} shutdown'",
-         f"vtysh -c 'configure terminal' -c 'router bgp {SPEAKER.autonomous_system}'"
-         f" -c 'no neighbor {NEIGHBOUR.remote} shutdown'", (DIFFERENT, "neighbour", NEIGHBOUR.remote)),
-    seed("a package removed", GATEWAY, "dpkg --remove --force-depends dns-root-data >/dev/null 2>&1",
-         "apt-get install -qq --yes dns-root-data >/dev/null 2>&1", (MISSING, "package", "dns-root-data")),
-]  # fmt: skip
+GATEWAY, SERVER = office_gateway(PLAN), server(PLAN)
+SEEDS = seeds(PLAN)
+REMEDIATE = play.ROOT / "playbooks" / "remediate.yml"
 
 
 def run(host: str, command: str) -> None:
@@ -184,34 +77,127 @@ def test_nothing_is_found_five_times_in_a_row() -> None:
     record("drift: sweeps without a finding", hosts=len(managed), seconds=took)
 
 
-def _is(finding: Finding, wanted: tuple[str, str, str]) -> bool:
-    state, kind, thing = wanted
-    same = finding.thing.startswith(thing[:-1]) if thing.endswith("*") else finding.thing == thing
-    return (finding.state, finding.kind) == (state, kind) and same
+def test_there_are_enough_seeds_and_of_every_kind() -> None:
+    assert len(SEEDS) >= 40
+    kinds = {e.kind for name in (GATEWAY, SERVER) for e in expect(PLAN, PLAN.hosts[name]).expectations}
+    seeded = {kind for s in SEEDS for _, kind, _ in s.found | s.consequences}
+    # a lab host's root can neither set the clock nor remount its disk
+    assert kinds - seeded <= {"mount"}, kinds - seeded
 
 
 @pytest.mark.parametrize("one", SEEDS, ids=lambda s: s.name)
-def test_a_seeded_change_is_found_and_nothing_else(one: Seed) -> None:
+def test_a_seeded_change_is_found_by_both_and_nothing_else(one: Seed, boxes: dict[str, Box]) -> None:
+    other = SERVER if one.host != SERVER else GATEWAY
     run(one.host, one.change)
     try:
-        found = look(one.host)
+        found = {"sweep": look(one.host, other), "twin": twin(boxes[one.host], expect(PLAN, PLAN.hosts[one.host]))}
     finally:
         run(one.host, one.undo)
-    for wanted in one.found:
-        assert any(_is(f, wanted) for f in found), f"{wanted} is not among:\n{told(found)}"
-    more = [f for f in found if not any(_is(f, w) for w in one.found | one.consequences)]
-    assert not more, told(more)
-    assert all(f.host == one.host for f in found)
+    for reader, findings in found.items():
+        assert not (missed := one.missed(findings)), f"{reader}: {missed} is not among:\n{told(findings)}"
+        assert not (more := one.more(findings)), f"{reader}:\n{told(more)}"
+        assert all(f.expected or f.found or f.state in (MISSING, UNEXPECTED) for f in findings)
+    until_clean(one.host)
+
+
+@pytest.fixture(scope="module")
+def boxes() -> Iterator[dict[str, Box]]:
+    found = {n: Box(n, PLAN.hosts[n].platform, variables(PLAN, PLAN.hosts[n])) for n in (GATEWAY, SERVER)}
+    yield found
+    for box in found.values():
+        box.close()
+
+
+def until_clean(*names: str, seconds: float = SETTLES) -> None:
     begun = time.monotonic()
-    while left := look(one.host):
-        assert time.monotonic() - begun < SETTLES, told(left)
+    while left := look(*names):
+        assert time.monotonic() - begun < seconds, told(left)
         time.sleep(1)
 
 
-def test_a_host_that_cannot_be_read_is_never_clean() -> None:
-    run(SERVER, "chmod a-x /usr/bin/sudo")
+def _instead_of_sudo(script: str) -> tuple[str, str]:
+    text = f"#!/bin/sh\n{script}\n".replace("\n", "\\n").replace("'", "'\\''")
+    return (
+        f"mv /usr/bin/sudo /usr/bin/sudo.real && printf '{text}' >/usr/bin/sudo && chmod 755 /usr/bin/sudo",
+        "mv /usr/bin/sudo.real /usr/bin/sudo",
+    )
+
+
+BAD = {
+    "unreachable": ("ip link set mgmt0 down", "ip link set mgmt0 up", "unreachable"),
+    "slow": (*_instead_of_sudo('sleep 30; exec /usr/bin/sudo.real "$@"'), "no answer within"),
+    "no end": (*_instead_of_sudo("while :; do sleep 1; echo .; done"), "no answer within"),
+    "garbage": (*_instead_of_sudo("head -c 3000 /dev/urandom"), ""),
+    "huge": (*_instead_of_sudo("exec cat /dev/zero"), "answered more than"),
+    "lies": (*_instead_of_sudo("echo all is well"), ""),
+    "no sudo": ("chmod a-x /usr/bin/sudo", "chmod a+x /usr/bin/sudo", "could not be read"),
+}
+"""What a host may do to who reads it: the change, its undoing, what is said of it."""
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_host_that_cannot_be_read_is_never_clean_and_stalls_nobody(bad: str, boxes: dict[str, Box]) -> None:
+    change, undo, said = BAD[bad]
+    names = [h.name for h in PLAN.hosts.values() if h.managed]
+    hosts = [(login_of(n, variables(PLAN, PLAN.hosts[n])), e) for n, e in zip(names, expected(names), strict=True)]
+    done: dict[int, float] = {}
+    run(SERVER, change)
     try:
-        found = look(SERVER, GATEWAY)
+        begun = time.monotonic()
+        seen = asyncio.run(sweep(hosts, lambda n, _: done.setdefault(n, time.monotonic() - begun)))
+        with ThreadPoolExecutor(2) as pool:
+            began = time.monotonic()
+            twins = {n: pool.submit(twin, boxes[n], expect(PLAN, PLAN.hosts[n])) for n in (SERVER, GATEWAY)}
+            read = {SERVER: twins[SERVER].result()}
+            took = time.monotonic() - began
+            read[GATEWAY] = twins[GATEWAY].result()
     finally:
-        run(SERVER, "chmod a+x /usr/bin/sudo")
-    assert [(f.host, f.state, f.kind) for f in found] == [(SERVER, UNOBSERVED, "host")], told(found)
+        run(SERVER, undo)
+    found = [f for e in expected(names) for f in judge(e, seen[e.host])]
+    for findings in (found, read[SERVER] + read[GATEWAY]):
+        assert [(f.host, f.state, f.kind) for f in findings] == [(SERVER, UNOBSERVED, "host")], told(findings)
+        assert said in findings[0].found
+    record(f"drift: a host that is {bad}", others=round(done[len(names) - 1], 2), it=round(done[len(names)], 2))
+    # the others do not wait for it: 25 s are what it is given
+    assert done[len(names) - 1] < 15
+    assert max(done[len(names)], took) < CONNECT + ANSWER + 5
+    until_clean(SERVER)
+
+
+def test_a_host_without_python_is_read() -> None:
+    run(SERVER, "for p in /usr/bin/python3*; do [ -L $p ] || chmod a-x $p; done")
+    try:
+        found = look(SERVER)
+    finally:
+        run(SERVER, "for p in /usr/bin/python3*; do [ -L $p ] || chmod a+x $p; done")
+    assert not found, told(found)
+
+
+@pytest.mark.timeout(2400)
+def test_remediation_of_all_seeded_changes_returns_to_no_finding(tmp_path: Path) -> None:
+    left, rounds = list(SEEDS), 0
+    while left:
+        # what cannot be together with another (a rule in a table that was flushed) comes in the next round
+        made, later = [], []
+        for one in left:
+            done = lab.exec_in(NAME, one.host, ["sh", "-c", one.change])
+            (later if done.returncode else made).append(one)
+        assert made, [s.name for s in later]
+        found = look(GATEWAY, SERVER)
+        for one in made:
+            kinds = {kind for _, kind, _ in one.found}
+            assert any(f.host == one.host and f.kind in kinds for f in found), one.name
+        if not rounds:
+            refused = play.run(REMEDIATE, tmp_path / "r", "--limit", GATEWAY, "-e", "remediate_confirm=no")
+            assert refused.code and "nothing was changed" in refused.output
+            assert look(GATEWAY) == [f for f in found if f.host == GATEWAY] or look(GATEWAY)
+        begun = time.monotonic()
+        done = play.run(REMEDIATE, tmp_path / "r", "--limit", f"{GATEWAY},{SERVER}", "-e", "remediate_confirm=yes",
+                        timeout=900)  # fmt: skip
+        assert done.code == 0, done.output[-8000:]
+        record("drift: remediated", seeds=len(made), findings=len(found), seconds=round(time.monotonic() - begun))
+        until_clean(GATEWAY, SERVER)
+        left, rounds = later, rounds + 1
+        assert rounds < 5
+    for host in (GATEWAY, SERVER):
+        run(host, "rm -f /root/[a-z] /root/f[0-9]")

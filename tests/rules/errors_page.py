@@ -24,7 +24,9 @@ GROUPS = {
     "BB": ("Links between sites", "Tautan antarlokasi"),
     "UL": ("Providers' lines", "Saluran penyedia"),
     "PO": ("Policy: zones, services and flows", "Kebijakan: zona, layanan dan aliran"),
+    "VS": ("Guests in vSphere", "Mesin virtual di vSphere"),
     "KY": ("Public keys", "Kunci publik"),
+    "DV": ("Switches and radios", "Switch dan radio"),
     "US": ("People", "Orang"),
 }
 _HEAD = """\

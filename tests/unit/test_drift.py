@@ -45,12 +45,12 @@ def states(findings: list[Finding]) -> list[tuple[str, str, str]]:
 
 def test_files_with_digest_owner_and_mode_and_owned_ones() -> None:
     text = (
-        "640 frr frr /etc/frr/frr.conf\n\ndigests\nabc  /etc/frr/frr.conf\nowned\n"
+        "640 frr frr 1000 /etc/frr/frr.conf\n\ndigests\nabc  /etc/frr/frr.conf\nowned\n"
         "/etc/systemd/network/20-x.network\n/etc/frr/frr.conf"
     )
     found = observe(answer(files=text), WORD)
     assert found.kinds["file"]["/etc/frr/frr.conf"] == {
-        "mode": "640", "owner": "frr", "group": "frr", "sha256": "abc",
+        "mode": "640", "owner": "frr", "group": "frr", "changed": 1000, "sha256": "abc",
     }  # fmt: skip
     assert found.kinds["file"]["/etc/systemd/network/20-x.network"] == {"owned": True}
 

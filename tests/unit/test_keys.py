@@ -46,6 +46,15 @@ def test_the_last_key_leaves_an_empty_section() -> None:
     assert yaml.safe_load(text) == {"wireguard": {}}
 
 
+def test_a_zones_digest_is_written_in_quotes() -> None:
+    one, other = '"20326 13 2 ABCD"', '"20327 13 2 DCBA"'
+    text = set_keys(TEXT, "dnssec", {"luwukab.go.id": one, "10.in-addr.arpa": one})
+    assert yaml.safe_load(text)["dnssec"] == {"10.in-addr.arpa": one.strip('"'), "luwukab.go.id": one.strip('"')}
+    again = set_keys(text, "dnssec", {"luwukab.go.id": other, "10.in-addr.arpa": None})
+    assert yaml.safe_load(again)["dnssec"] == {"luwukab.go.id": other.strip('"')}
+    assert again.startswith(TEXT.rstrip("\n"))
+
+
 def test_what_is_not_a_plain_line_is_refused() -> None:
     with pytest.raises(ValueError, match="line 2"):
         set_keys("wireguard:\n  dc-a:\n    key: x\n", "wireguard", {"dc-b": A})

@@ -11,6 +11,7 @@ import pytest
 
 from tests import checkers
 from tests.gateways import changed, context, gateways, shapes
+from topology import names
 from topology.allocate import Host
 from topology.render import unbound
 from topology.render.common import Context, context_of
@@ -82,7 +83,9 @@ def test_the_districts_zones_are_asked_of_its_public_servers_only() -> None:
         "c.b.7.4.a.2.f.1.7.4.d.f.ip6.arpa.",
         "7.1.3.7.8.b.d.0.1.0.0.2.ip6.arpa.",
     ]
-    asked = set(_values(text, "stub-addr"))
+    # the internal view is at a port of its own
+    assert {a.partition("@")[2] for a in _values(text, "stub-addr")} == {"5300"}
+    asked = {a.partition("@")[0] for a in _values(text, "stub-addr")}
     for name in ("dc-dns1", "drc1-dns1", "drc2-dns1"):
         assert set(next(plan.hosts[name].of_kind("host")).addresses[:2]) <= asked
     assert not asked & set(next(plan.hosts["dc-dns0"].of_kind("host")).addresses)
@@ -93,10 +96,22 @@ def test_the_districts_zones_are_asked_of_its_public_servers_only() -> None:
     ]
 
 
+def test_one_view_is_asked_at_the_usual_port_and_keys_made_on_the_primary_are_trusted() -> None:
+    plan = context("luwu").plan
+    policy = plan.district.policy.model_copy(update={"published": ()})
+    zone, data = "luwukab.go.id", "20326 13 2 " + "AB" * 32
+    keys = plan.district.keys.model_copy(update={"dnssec": {zone: data, "example.org": data}})
+    text = _text(context_of(replace(plan, district=replace(plan.district, policy=policy, keys=keys))),
+                 _gateway("dinkes-gw"))  # fmt: skip
+    assert "10.129.112.53" in _values(text, "stub-addr")
+    assert _values(text, "trust-anchor") == [f'"{zone}. DS {data}"']
+    assert f'"{zone}."' not in _values(text, "domain-insecure")
+
+
 def test_a_lab_asks_the_servers_it_has() -> None:
     text = _text(context("lab-services"), context("lab-services").plan.hosts["diskominfo-gw"])
     asked = {f"10.{net}.112.53" for net in (129, 130, 131)} | {f"fd47:1f2a:47bc:{net}70::53" for net in (81, 82, 83)}
-    assert set(_values(text, "stub-addr")) == asked
+    assert set(_values(text, "stub-addr")) == {f"{a}@5300" for a in asked}
     assert not _values(_text(context("lab"), context("lab").plan.hosts["belopa-gw"]), "stub-addr")
 
 
@@ -157,7 +172,7 @@ def test_migration_decides_families_and_dns64() -> None:
 
 
 def test_reverse_zones() -> None:
-    assert unbound.reverse_zone(ipaddress.IPv6Network("2001:db8:7317::/48")) == "7.1.3.7.8.b.d.0.1.0.0.2.ip6.arpa."
+    assert names.reverse_zone(ipaddress.IPv6Network("2001:db8:7317::/48")) == "7.1.3.7.8.b.d.0.1.0.0.2.ip6.arpa."
 
 
 def _wrap(text: str, folder: Path, name: str) -> Path:

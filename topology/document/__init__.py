@@ -18,6 +18,7 @@ from topology.allocate import Plan
 from topology.document import folder, tree
 from topology.document.language import LANGUAGES
 from topology.document.site_config import file_of
+from topology.drift.history import Standing
 
 SITE = "site"
 
@@ -34,11 +35,13 @@ def write(
     *,
     warnings_text: Sequence[str] | Mapping[str, Sequence[str]],
     revision: str,
+    standing: Standing | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> bool:
     """Write the documentation of a plan to the folder `out`; say whether anything changed.
 
     `warnings_text` are the check's warnings as lines, or such lines per language (`id`, `en`).
+    `standing` is what differs on the hosts since when (`topology.drift.history`).
     `revision` names the inventory's revision; a date in it (YYYY-MM-DD) dates the workbook.
     Everything is made in memory first and put in place at once. A folder that holds anything
     but a documentation is left alone (FileExistsError).
@@ -50,7 +53,7 @@ def write(
         warnings = warnings_text
     else:
         warnings = {language.code: warnings_text for language in LANGUAGES}
-    files = tree.files(plan, warnings=warnings, revision=revision)
+    files = tree.files(plan, warnings=warnings, revision=revision, standing=standing)
     if folder.same(out, files, SITE):
         return False
     folder.replace(out, files, lambda done: progress(done, len(files)) if progress else None)

@@ -12,6 +12,7 @@ from topology.document import (
     assets,
     backbone,
     devices,
+    drift,
     facts,
     home,
     links,
@@ -28,18 +29,21 @@ from topology.document.language import LANGUAGES, Language
 from topology.document.sheet import workbook
 from topology.document.site_config import config, file_of
 from topology.document.tree_drawing import tree_drawing
+from topology.drift.history import Standing
 
 THEME = Path(__file__).parent / "theme"
 """Style sheet, scripts and templates that every documentation gets."""
 
 
-def files(plan: Plan, *, warnings: Mapping[str, Sequence[str]], revision: str) -> dict[str, bytes]:
+def files(
+    plan: Plan, *, warnings: Mapping[str, Sequence[str]], revision: str, standing: Standing | None = None
+) -> dict[str, bytes]:
     """Return every file of the documentation by its path below the output folder."""
     index = index_of(plan)
     found: dict[str, bytes] = {}
     for language in LANGUAGES:
         book = Book(index, language, revision, _clean(warnings[language.code], index))
-        for path, text in tree(book).items():
+        for path, text in tree(book, standing).items():
             found[path] = text.encode()
     sheet = workbook(Book(index, LANGUAGES[0], revision))
     for folder in ("docs", *(f"docs/{language.code}" for language in LANGUAGES)):
@@ -56,9 +60,9 @@ def _clean(warnings: Sequence[str], index: Index) -> tuple[str, ...]:
     return tuple(f"{index.name}/{w.removeprefix(root)}" if w.startswith(root) else w for w in warnings)
 
 
-def tree(book: Book) -> dict[str, str]:
+def tree(book: Book, standing: Standing | None = None) -> dict[str, str]:
     """Return one language's pages, drawings and configuration by path."""
-    made = pages(book)
+    made = pages(book, standing)
     found = {f"docs/{book.t.code}/{p.path}": render(p, book) for p in made}
     picture = tree_drawing(book.plan, book.t, up="../")
     if picture is not None:
@@ -67,7 +71,7 @@ def tree(book: Book) -> dict[str, str]:
     return found
 
 
-def pages(book: Book) -> list[Page]:
+def pages(book: Book, standing: Standing | None = None) -> list[Page]:
     """Return one language's pages in the order of the navigation."""
     listed: list[Page | None] = [
         addresses.page(book),
@@ -81,6 +85,7 @@ def pages(book: Book) -> list[Page]:
         policy.page(book),
         assets.page(book),
         registry.page(book),
+        drift.page(book, standing),
     ]
     general = [p for p in listed if p is not None]
     present = frozenset({"index.md", facts.PATH, *(p.path for p in general)})
@@ -126,6 +131,10 @@ def _purposes(t: Language) -> dict[str, str]:
         "registry.md": t(
             "nomor permanen yang sudah diberikan, yang pensiun, dan yang bebas berikutnya",
             "permanent numbers given, retired, and next free",
+        ),
+        "drift.md": t(
+            "apa yang berbeda dari rencana di perangkat, dan sejak kapan",
+            "what differs from the plan on the hosts, and since when",
         ),
         "facts.md": t("berkas yang harus diubah bila sesuatu berubah", "the file to change when something changes"),
     }

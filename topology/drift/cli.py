@@ -12,12 +12,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from topology.allocate import Host, Plan
-from topology.drift import history, report
+from topology.devices.drift import drift as device_drift
+from topology.devices.model import KINDS
+from topology.drift import history, report, unknown
 from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
-from topology.drift.sweep import login_of, sweep
-from topology.expect import expect
-from topology.inventory import variables
+from topology.drift.sweep import Login, login_of, sweep
+from topology.drift.together import judge_together
+from topology.expect import Expected, expect, together
+from topology.inventory import own_address, variables
 from topology.progress import Progress
 from topology.render.common import context_of
 
@@ -27,31 +30,38 @@ FINE, USAGE, DIFFERENT = 0, 2, 3
 def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     """Sweep and report; return 0 when everything is as planned, 3 when not, 2 when nobody was to be asked."""
     chosen = [h for h in plan.hosts.values() if h.managed and _wanted(h, options.hosts)]
-    if not chosen:
+    if not chosen and not any(h.kind in KINDS and _wanted(h, options.hosts) for h in plan.hosts.values()):
         print("topology: no managed host matches; `topology plan --csv` lists hosts", file=sys.stderr)
         return USAGE
+    if options.unknown:
+        return _unknown(plan, chosen, options)
     unread = [h.name for h in chosen if h.platform not in PLATFORMS]
     context = context_of(plan)
-    hosts = [
-        (login_of(h.name, variables(plan, h)), expect(plan, h, context)) for h in chosen if h.platform in PLATFORMS
-    ]
+    hosts = [(_login(plan, h, options.ssh_config), expect(plan, h, context)) for h in chosen if h.platform in PLATFORMS]
     at, begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     progress = Progress("reading")
     try:
         observed = asyncio.run(sweep(hosts, progress))
     finally:
         progress.close()
-    findings = sorted(f for login, expected in hosts for f in judge(expected, observed[login.host]))
+    devices, more, blind = device_drift(plan, inventory, options, context)
+    findings = [*more, *(f for login, expected in hosts for f in judge(expected, observed[login.host]))]
+    findings = sorted((*findings, *judge_together(together(plan), {e.host: e for _, e in hosts}, observed)))
     path = Path(options.history) if options.history else _history(inventory)
     change = None
     try:
-        change = history.record(path, at, [login.host for login, _ in hosts], findings)
+        change = history.record(path, at, [e.host for e in (*devices, *(e for _, e in hosts))], findings)
     except (OSError, sqlite3.Error) as error:
         print(f"topology: {path}: {error}; since when findings stand is not known", file=sys.stderr)
     done = report.Report(
-        at, time.monotonic() - begun, {e.host: e.site for _, e in hosts},
-        {e.host: len(e.expectations) for _, e in hosts}, tuple(findings), change,
+        at, time.monotonic() - begun, {e.host: e.site for e in (*devices, *(e for _, e in hosts))},
+        {e.host: len(e.expectations) for e in (*devices, *(e for _, e in hosts))}, tuple(findings), change,
     )  # fmt: skip
+    if options.remedies:
+        from topology.drift.remedy import as_json, remedy
+
+        mended = {e.host: remedy(e, [f for f in findings if f.host == e.host]) for _, e in hosts}
+        Path(options.remedies).write_text(as_json(mended), encoding="utf-8")
     for file, text in ((options.junit, report.as_junit), (options.html, report.as_html)):
         if file:
             Path(file).write_text(text(done), encoding="utf-8")
@@ -63,7 +73,48 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         sys.stdout.write(report.text(done, only_changes=options.since))
     if unread:
         print(f"not read, no reading of their platform yet: {', '.join(unread)}", file=sys.stderr)
-    return DIFFERENT if findings or unread else FINE
+    return DIFFERENT if findings or unread or blind else FINE
+
+
+def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int:
+    """Say which addresses are in use that the plan does not know: 0 when none, 3 when some or a gateway is silent."""
+    gateways = unknown.wanted(chosen)
+    if not gateways:
+        print("topology: no gateway matches; gateways see who is in a network", file=sys.stderr)
+        return USAGE
+    at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    hosts = [(_login(plan, h, options.ssh_config), Expected(h.name, h.site, h.platform, (), ())) for h in gateways]
+    progress = Progress("asking")
+    try:
+        found = unknown.find(plan, asyncio.run(sweep(hosts, progress, make=unknown.script)))
+    finally:
+        progress.close()
+    if options.json:
+        text = unknown.as_json(found, at)
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            Path(options.json).write_text(text, encoding="utf-8")
+    if options.json != "-":
+        sys.stdout.write(unknown.as_text(found))
+    return DIFFERENT if found.unknown or found.silent else FINE
+
+
+def standing_of(inventory: Path, path: str | None = None) -> history.Standing | None:
+    """Return what differs since when, of an inventory's history; a history that cannot be read is said."""
+    file = Path(path) if path else _history(inventory)
+    try:
+        return history.standing(file)
+    except sqlite3.Error as error:
+        print(f"topology: {file}: {error}; the documentation has no page of drift", file=sys.stderr)
+        return None
+
+
+def _login(plan: Plan, host: Host, ssh_config: str | None) -> Login:
+    """Return how to reach a host: as Ansible does, or at its own address by an SSH configuration."""
+    if ssh_config is None:
+        return login_of(host.name, variables(plan, host))
+    return login_of(host.name, {"ansible_host": own_address(host), "ansible_ssh_common_args": f"-F {ssh_config}"})
 
 
 def _wanted(host: Host, patterns: list[str] | None) -> bool:

@@ -34,6 +34,41 @@ class Change:
     """Texts of what is no longer there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """A finding with its times (ISO 8601)."""
+
+    host: str
+    text: str
+    since: str
+    seen: str
+    gone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the history knows: the last sweep, what stands, what was mended last."""
+
+    at: str
+    hosts: int
+    open: tuple[Stood, ...]
+    gone: tuple[Stood, ...]
+
+
+def standing(path: Path, *, mended: int = 50) -> Standing | None:
+    """Return what stands since when; nothing without a sweep, sqlite3.Error when it cannot be read."""
+    if not path.exists():
+        return None
+    fields = "SELECT host, text, since, seen, gone FROM finding"
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as base:
+        last = base.execute("SELECT at, hosts FROM sweep ORDER BY id DESC LIMIT 1").fetchone()
+        if last is None:
+            return None
+        still = base.execute(f"{fields} WHERE gone IS NULL ORDER BY host, kind, text").fetchall()
+        gone = base.execute(f"{fields} WHERE gone IS NOT NULL ORDER BY gone DESC, host, text LIMIT ?", (mended,))
+        return Standing(last[0], last[1], tuple(Stood(*r) for r in still), tuple(Stood(*r) for r in gone.fetchall()))
+
+
 def record(path: Path, at: str, hosts: Iterable[str], findings: Iterable[Finding]) -> Change:
     """Write a sweep (at: ISO 8601) down and return what changed; OSError or sqlite3.Error when it cannot."""
     path.parent.mkdir(parents=True, exist_ok=True)

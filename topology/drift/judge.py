@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from topology.drift.derive import derive
 from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, UNOBSERVED, Finding
-from topology.expect.model import AtMost, Expectation, Expected, Near, OneOf
+from topology.drift.observed import Observed, Things
+from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf
 
-Things = dict[str, dict[str, Any]]
-"""Name of a thing -> field -> value."""
-
-
-@dataclass(slots=True)
-class Observed:
-    """What was read of a host: kind -> things; what could not be read, and why."""
-
-    kinds: dict[str, Things] = field(default_factory=dict)
-    unobserved: dict[str, str] = field(default_factory=dict)
-    """Kind -> why it could not be read."""
-    failed: str = ""
-    """Why nothing could be read at all."""
+__all__ = ["Observed", "Things", "judge"]
 
 
 def judge(expected: Expected, observed: Observed) -> list[Finding]:
@@ -29,6 +18,7 @@ def judge(expected: Expected, observed: Observed) -> list[Finding]:
     if observed.failed:
         return [Finding(expected.site, expected.host, UNOBSERVED, "host", expected.host, found=observed.failed)]
     found = []
+    observed = derive(expected, observed)
     silent = _silent(expected, observed)
     for kind in sorted(silent):
         why = observed.unobserved.get(kind, "was not read")
@@ -75,7 +65,7 @@ def _one(expected: Expected, expectation: Expectation, things: Things) -> Iterat
 
 
 def _holds(wanted: object, value: object) -> bool:
-    if isinstance(wanted, OneOf | AtMost | Near):
+    if isinstance(wanted, OneOf | AtMost | Near | Between):
         return wanted.holds(value)
     return wanted == value
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from topology.drift.judge import Observed, Things
+from topology.drift import read_freebsd, read_replication, read_seen, read_services
+from topology.drift.observed import Observed, Things
 from topology.drift.script import BEGIN, END
 from topology.expect.compile import fingerprint
 
-_KINDS = {
+KINDS = {
     "files": ("file",), "packages": ("package",), "services": ("service",), "listeners": ("listen",),
     "addresses": ("address",), "routes": ("route",), "ways": ("route",), "sysctls": ("sysctl",),
-    "users": ("user", "key"), "mounts": ("mount",), "replica": ("replica",), "ruleset": ("ruleset",),
+    "users": ("user", "key"), "mounts": ("mount",), "ruleset": ("ruleset",),
     "shape": ("shape",),
     "peers": ("peer", "tunnel"), "neighbours": ("neighbour",), "time": ("time",),
 }  # fmt: skip
@@ -29,14 +31,14 @@ def observe(output: str, word: str) -> Observed:
         found.failed = "the answer makes no sense: " + (_first_line(output) or "nothing came")
         return found
     for name, why in broken.items():
-        found.unobserved |= dict.fromkeys(_KINDS.get(name, ()), why)
+        found.unobserved |= dict.fromkeys(KINDS.get(name, ()), why)
     for name, text in sections.items():
         try:
             for kind, things in _READERS[name](text).items():
                 found.kinds.setdefault(kind, {}).update(things)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             why = f"the answer makes no sense ({type(error).__name__}): {_first_line(text)}"
-            found.unobserved |= dict.fromkeys(_KINDS[name], why)
+            found.unobserved |= dict.fromkeys(KINDS[name], why)
     return found
 
 
@@ -79,8 +81,8 @@ def _files(text: str) -> dict[str, Things]:
     things: Things = {}
     for line in stats.split("\n"):
         if line.strip():
-            mode, owner, group, path = line.split(" ", 3)
-            things[path] = {"mode": mode, "owner": owner, "group": group}
+            mode, owner, group, changed, path = line.split(" ", 4)
+            things[path] = {"mode": mode, "owner": owner, "group": group, "changed": int(changed)}
     for line in digests.split("\n"):
         if line.strip():
             digest, path = line.split(maxsplit=1)
@@ -98,12 +100,19 @@ def _packages(text: str) -> dict[str, Things]:
 
 
 def _services(text: str) -> dict[str, Things]:
+    now, up, rest = (*text.split("\n", 2), "", "")[:3]
+    booted = float(now) - float(up) if rest.strip() else 0.0
     things: Things = {}
-    for block in text.split("\n\n"):
+    for block in rest.split("\n\n"):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if fields and fields["LoadState"] != "not-found":
             name = fields["Id"].removesuffix(".service")
-            things[name] = {"active": fields["ActiveState"], "enabled": fields["UnitFileState"]}
+            since = int(fields.get("StateChangeTimestampMonotonic", "0")) / 1e6
+            things[name] = {
+                "active": fields["ActiveState"], "enabled": fields["UnitFileState"],
+                # rounded up: a file's time has no fractions
+                "started": math.ceil(booted + since),
+            }  # fmt: skip
     return {"service": things}
 
 
@@ -178,7 +187,9 @@ def _users(text: str) -> dict[str, Things]:
             name, uid, shell, admin, password = rest.split(" ")
             # numbers of 900-999 are those of packages; one with a shell is somebody's
             person = int(uid) >= 1000 or not shell.endswith(("nologin", "false"))
-            if name not in _SYSTEM and person:
+            # FreeBSD's second root is nobody's while it has no password
+            spare = name == "toor" and password == "locked"
+            if name not in _SYSTEM and person and not spare:
                 users[name] = {"shell": shell, "administrator": admin == "yes", "password": password}
         elif word == "key":
             name, _, key = rest.partition(" ")
@@ -189,15 +200,9 @@ def _users(text: str) -> dict[str, Things]:
 def _mounts(text: str) -> dict[str, Things]:
     things: Things = {}
     for line in text.splitlines():
-        target, options = line.split(" ", 1)
-        things[target] = {"mode": "ro" if "ro" in options.split(",") else "rw"}
+        target, source, kind, options = line.split(" ", 3)
+        things[target] = {"mode": "ro" if "ro" in options.split(",") else "rw", "source": source, "type": kind}
     return {"mount": things}
-
-
-def _replica(text: str) -> dict[str, Things]:
-    code, _, rest = text.partition("\n")
-    state = "well" if int(code) == 0 else " | ".join(" ".join(line.split()) for line in rest.splitlines())
-    return {"replica": {"status": {"state": state or f"nas status ends with {code}"}}}
 
 
 def _ruleset(text: str) -> dict[str, Things]:
@@ -246,7 +251,12 @@ def _neighbours(text: str) -> dict[str, Things]:
     for name, entry in json.loads(text).items():
         if isinstance(entry, dict):
             bfd: dict[str, Any] = entry.get("peerBfdInfo") or {}
-            things[name] = {"state": entry.get("bgpState", ""), "bfd": str(bfd.get("status", "none")).lower()}
+            counts = list((entry.get("addressFamilyInfo") or {}).values())
+            things[name] = {
+                "state": entry.get("bgpState", ""), "bfd": str(bfd.get("status", "none")).lower(),
+                "received": sum(int(c.get("acceptedPrefixCounter", 0)) for c in counts),
+                "sent": sum(int(c.get("sentPrefixCounter", 0)) for c in counts),
+            }  # fmt: skip
     return {"neighbour": things}
 
 
@@ -260,5 +270,9 @@ _READERS: dict[str, Callable[[str], dict[str, Things]]] = {
     "files": _files, "packages": _packages, "services": _services, "listeners": _listeners,
     "addresses": _addresses, "routes": _routes, "ways": _ways, "sysctls": _sysctls, "users": _users,
     "mounts": _mounts, "ruleset": _ruleset, "shape": _shape, "peers": _peers, "neighbours": _neighbours,
-    "time": _time, "replica": _replica,
+    "time": _time,
 }  # fmt: skip
+
+for _module in (read_freebsd, read_services, read_seen, read_replication):
+    for _name, (_kinds, _reader) in _module.READERS.items():
+        KINDS[_name], _READERS[_name] = _kinds, _reader

@@ -7,8 +7,10 @@ program cannot pass for the end of a section, and a section that was cut off is 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from topology.drift import ask, ask_services, parts
+from topology.drift.script_freebsd import freebsd
 from topology.expect.model import Expected
 
 BEGIN, END = "begin", "end"
@@ -18,12 +20,17 @@ def script(expected: Expected, word: str) -> str:
     """Return the script for a host; ValueError for a platform that has none."""
     if expected.platform not in _SECTIONS:
         raise ValueError(f"no way to read a host on {expected.platform}")
+    return wrap(_SECTIONS[expected.platform](expected), word)
+
+
+def wrap(sections: Iterable[tuple[str, str]], word: str) -> str:
+    """Return a script of sections (name, text), each between lines that begin with the word."""
     lines = [
         "export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         f"word={shlex.quote(word)}",
         'say() { printf "\\n%s %s %s\\n" "$word" "$1" "$2"; }',
     ]
-    for name, body in _SECTIONS[expected.platform](expected):
+    for name, body in sections:
         # a subshell, so that nothing of one section reaches the next
         lines += [f"say {BEGIN} {name}", f"(\n{body}\n) </dev/null 2>&1", f'say {END} "{name} $?"']
     return "\n".join((*lines, "exit 0", ""))
@@ -31,12 +38,12 @@ def script(expected: Expected, word: str) -> str:
 
 def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
     paths = [e.thing for e in expected.of_kind("file")]
-    yield "files", _files(paths, expected.owned, "stat -c '%a %U %G %n'", "sha256sum")
+    yield "files", parts.files(paths, expected.owned, "stat -c '%a %U %G %Y %n'", "sha256sum")
     names = " ".join(shlex.quote(e.thing) for e in expected.of_kind("package"))
     # a package that was never there makes dpkg-query fail; what it says of the others counts
     yield "packages", f"dpkg-query -W -f '${{db:Status-Abbrev}} ${{Package}}\\n' {names} 2>/dev/null; true"
     names = " ".join(shlex.quote(e.thing) for e in expected.of_kind("service"))
-    yield "services", f"systemctl show --property=Id,LoadState,ActiveState,UnitFileState {names}" if names else ":"
+    yield "services", _SERVICES.replace("NAMES", names) if names else ":"
     yield "listeners", "ss -Hlntup"
     yield "addresses", "ip -json address"
     yield "routes", "ip -json -4 route show table main; echo; ip -json -6 route show table main"
@@ -48,34 +55,33 @@ def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
     if names:
         yield "sysctls", f"sysctl -e {names}; true"
     yield "users", _USERS.replace("GROUP", "sudo").replace("LOCKED", "getent shadow")
-    yield "mounts", "\n".join(f"findmnt -rn -o TARGET,OPTIONS {e.thing}" for e in expected.of_kind("mount")) + "\n:"
-    if expected.of_kind("replica"):
-        # the fields of the answer are `nas status`'s own: 3 says that something is not as it should be
-        yield "replica", "nas status >/dev/null; echo $?; nas status | grep -E '^(behind|here)'; true"
+    yield "mounts", "findmnt -rn -o TARGET,SOURCE,FSTYPE,OPTIONS"
     if "ruleset" in expected.texts:
         yield "ruleset", _RULESET.replace("TEXT", expected.texts["ruleset"].rstrip("\n"))
     devices = sorted({e.thing.split()[0] for e in expected.of_kind("shape")})
     if devices:
         yield "shape", "\n".join(f"echo dev {d}; tc class show dev {d}" for d in devices) + "\n:"
-    if expected.of_kind("peer") or expected.of_kind("tunnel"):
+    if expected.looks_for("peer", "tunnel"):
         yield "peers", "date +%s; wg show all dump"
-    if expected.of_kind("neighbour"):
+    if expected.looks_for("neighbour"):
         yield "neighbours", "vtysh -c 'show bgp neighbors json'"
+    if expected.looks_for("dhcp"):
+        yield "dhcp", parts.dhcp(paths)
+    if expected.of_kind("answer"):
+        yield "answers", ask.ask(ask.names(expected.of_kind("answer")))
+    if expected.of_kind("zone"):
+        yield "zones", ask.ask(ask.zones(expected.of_kind("zone")))
+    yield from ask_services.sections(expected)
+    if expected.of_kind("certificate"):
+        yield "certificates", parts.certificates(expected.of_kind("certificate"))
     yield "time", "chronyc -c tracking"
 
 
-def _files(paths: list[str], owned: tuple[str, ...], stat: str, digest: str) -> str:
-    lines = ["files() {", "cat <<'TOPOLOGY_PATHS'", *paths, "TOPOLOGY_PATHS", "}"]
-    lines += [
-        # names have no blanks (topology.schema), so xargs may part them there
-        f"files | xargs {stat} 2>/dev/null",
-        "echo; echo digests",
-        f"files | xargs {digest} 2>/dev/null",
-        "echo owned",
-    ]
-    lines += [f"ls -d {pattern} 2>/dev/null" for pattern in owned]
-    return "\n".join((*lines, ":"))
-
+# When a unit was last started or reloaded is told in microseconds since the machine started: a clock that was
+# set since then does no harm.
+_SERVICES = """
+date +%s.%N; read up rest </proc/uptime; echo "$up"
+systemctl show --property=Id,LoadState,ActiveState,UnitFileState,StateChangeTimestampMonotonic NAMES"""
 
 _USERS = r"""
 getent passwd | while IFS=: read -r name password uid gid gecos home shell; do
@@ -112,6 +118,6 @@ eval "$list" | plain >"$loaded" || exit 1
 if cmp -s "$wanted" "$loaded"; then echo same; else echo differs; diff "$wanted" "$loaded" | grep '^[<>]' | head -20; fi
 :"""
 
-_SECTIONS: dict[str, Callable[[Expected], Iterator[tuple[str, str]]]] = {"debian": _debian}
+_SECTIONS: dict[str, Callable[[Expected], Iterator[tuple[str, str]]]] = {"debian": _debian, "freebsd": freebsd}
 PLATFORMS = frozenset(_SECTIONS)
 """Platforms that can be read."""

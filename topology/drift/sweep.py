@@ -24,6 +24,9 @@ MOST = 4 * 1024 * 1024
 AT_ONCE = 64
 """Sessions at the same time: what 1,024 file descriptors and one controller bear."""
 
+Make = Callable[[Expected, str], str]
+"""Makes the script for a host, with the word that marks its sections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -50,7 +53,7 @@ def login_of(name: str, values: Mapping[str, Any]) -> Login:
     return Login(name, str(values["ansible_host"]), tuple(command), str(user) if user else None)
 
 
-async def read(login: Login, expected: Expected, answer: float = ANSWER) -> Observed:
+async def read(login: Login, expected: Expected, answer: float = ANSWER, make: Make = script) -> Observed:
     """Return what a host says of itself; never raises for what a host does."""
     word = f"topology-{secrets.token_hex(8)}"
     target = f"{login.user}@{login.address}" if login.user else login.address
@@ -62,7 +65,7 @@ async def read(login: Login, expected: Expected, answer: float = ANSWER) -> Obse
     )  # fmt: skip
     try:
         async with asyncio.timeout(CONNECT + answer):
-            output, errors = await _talk(process, script(expected, word).encode())
+            output, errors = await _talk(process, make(expected, word).encode())
             code = await process.wait()
     except TimeoutError:
         return Observed(failed=f"no answer within {CONNECT + answer:.0f} s")
@@ -113,7 +116,7 @@ async def _limited(stream: asyncio.StreamReader) -> bytes:
 
 async def sweep(
     hosts: Sequence[tuple[Login, Expected]], progress: Callable[[int, int], None] | None = None,
-    answer: float = ANSWER, at_once: int = AT_ONCE,
+    answer: float = ANSWER, at_once: int = AT_ONCE, make: Make = script,
 ) -> dict[str, Observed]:  # fmt: skip
     """Read all hosts; return host -> what was read."""
     found: dict[str, Observed] = {}
@@ -122,7 +125,7 @@ async def sweep(
     async def one(login: Login, expected: Expected) -> None:
         async with gate:
             try:
-                found[login.host] = await read(login, expected, answer)
+                found[login.host] = await read(login, expected, answer, make)
             except (OSError, ValueError) as error:
                 found[login.host] = Observed(failed=f"could not be read: {error}")
         if progress is not None:

@@ -6,7 +6,7 @@ the testinfra suite (tests/drift) read the same ones: neither knows a fact of it
 
 from __future__ import annotations
 
-from topology.expect.compile import expect
-from topology.expect.model import AtMost, Expectation, Expected, Near, OneOf, Whole
+from topology.expect.compile import expect, together
+from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf, Whole
 
-__all__ = ["AtMost", "Expectation", "Expected", "Near", "OneOf", "Whole", "expect"]
+__all__ = ["AtMost", "Between", "Expectation", "Expected", "Near", "OneOf", "Whole", "expect", "together"]

@@ -6,12 +6,16 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 from topology import inventory, routing
 from topology.allocate import Host, Plan
-from topology.expect.model import AtMost, Expectation, Expected, Near, OneOf, Whole
+from topology.expect import freebsd, replication, services, zones
+from topology.expect.daemons import daemons
+from topology.expect.groups import Together
+from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf, Whole
 from topology.expect.units import Unit, packages, units, variables
-from topology.render import Files, nas, render_host
+from topology.render import Files, knot, nas, postgresql, render_host
 from topology.render.common import Context, context_of, with_lengths
 from topology.render.wireguard import FOLDERS, KEY_FILE
 
@@ -29,9 +33,20 @@ _LISTENERS = {
         ("179/tcp", "bgpd"), ("3784/udp", "bfdd"), ("3785/udp", "bfdd"), ("4784/udp", "bfdd"),
     ),
     "etc/ssh/sshd_config.d/10-topology.conf": (("22/tcp", "sshd"),),
+    "usr/local/etc/unbound/unbound.conf": (("53/udp", "unbound"), ("53/tcp", "unbound")),
+    "usr/local/etc/kea/kea-dhcp4.conf": (("67/udp", "kea-dhcp4"),),
+    "usr/local/etc/kea/kea-dhcp6.conf": (("547/udp", "kea-dhcp6"),),
+    "usr/local/etc/frr/frr.conf": (
+        ("179/tcp", "bgpd"), ("3784/udp", "bfdd"), ("3785/udp", "bfdd"), ("4784/udp", "bfdd"),
+    ),
+    "etc/default/etcd": ((f"{postgresql.ETCD}/tcp", "etcd"), (f"{postgresql.ETCD_PEER}/tcp", "etcd")),
+    "etc/patroni/config.yml": ((f"{postgresql.REST}/tcp", "patroni"), (f"{postgresql.SQL}/tcp", "postgres")),
+    "etc/haproxy/haproxy.cfg": ((f"{postgresql.PROXY}/tcp", "haproxy"),),
+    "etc/pgbackrest/pgbackrest.conf": ((f"{postgresql.BACKUP}/tcp", "pgbackrest"),),
+    "etc/pgbackrest.conf": ((f"{postgresql.BACKUP}/tcp", "pgbackrest"),),
 }  # fmt: skip
 """Rendered file -> ports (IANA's) and programs of the daemon it configures."""
-_RULES = ("etc/nftables.conf", "etc/topology/shape.nft")
+_RULES = ("etc/nftables.conf", "etc/topology/shape.nft", "etc/pf.conf")
 """What topology-filter loads, in its order."""
 
 
@@ -42,25 +57,37 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
     context = context or context_of(plan)
     files = render_host(plan, host, context)
     applied = [u for u in units(host.platform) if u.role in _roles(host, files)]
+    running = [*_services(host, applied, files)]
+    active = [e.thing for e in running if e.want.get("active") == "active"]
     found = [
-        *_files(applied, files), *_packages(plan, host, applied), *_services(host, applied, files),
+        *_files(applied, files), *_packages(plan, host, applied), *running,
+        *daemons(host.platform, applied, files, active), *services.dhcp(files), *services.answers(files),
         *_listeners(host, files), *_addresses(plan, host), *_routes(context, host), *_sysctls(files),
         *_users(plan, host), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
         *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
-        *_nas(context, host, files),
+        *freebsd.tables(files), *zones.zones(plan, host),
+        *replication.replication(files), *replication.backups(files), *replication.shares(files),
+        *replication.certificates(files, host.name, plan.district.facts.domain),
+        *_nas(context, host, files), *_kept(files),
     ]  # fmt: skip
     owned = tuple(f"/{p}" for u in applied for p in u.owned)
     kept = tuple(f"*/{name}" for u in applied for name in u.keep)
     wholes = [
         Whole("file", kept), Whole("listen", _ports_of_tools(files)), Whole("key"), Whole("user"),
-        Whole("address", ("lo 127.0.0.1/8", "lo ::1/128", "* fe80::*", *_management(plan, host))),
+        Whole("address", ("lo* 127.0.0.1/8", "lo* ::1/128", "* fe80::*", *_management(plan, host))),
         Whole("route"),
     ]  # fmt: skip
     if host.kind == "gateway":
-        wholes += [Whole("peer"), Whole("neighbour")]
+        wholes += [Whole("peer"), Whole("neighbour"), *([Whole("dhcp")] if any(services.dhcp(files)) else [])]
+    wholes += [Whole("share")] if any(replication.shares(files)) else []
     parts = [files[path] for path in _RULES if path in files]
     texts = {"ruleset": "\n".join(parts)} if parts else {}
     return Expected(host.name, host.site, host.platform, tuple(found), tuple(wholes), owned, texts)
+
+
+def together(plan: Plan) -> tuple[Together, ...]:
+    """Return what must be so of several hosts of a plan together."""
+    return (*zones.together(plan), *replication.together(plan))
 
 
 def _roles(host: Host, files: Files) -> set[str]:
@@ -86,6 +113,9 @@ def _packages(plan: Plan, host: Host, applied: list[Unit]) -> Iterator[Expectati
 
 
 def _services(host: Host, applied: list[Unit], files: Files) -> Iterator[Expectation]:
+    if host.platform == "freebsd":
+        yield from freebsd.services(files)
+        return
     for unit in applied:
         own = tuple(path for path in files if unit.has(path))
         if own:
@@ -95,45 +125,56 @@ def _services(host: Host, applied: list[Unit], files: Files) -> Iterator[Expecta
             yield Expectation("service", unit.service, {"active": OneOf(("inactive", "failed"))}, optional=True)
     if host.kind == "gateway" and host.platform == "debian":
         yield Expectation("service", "topology-filter", {"enabled": "enabled"})
+        yield Expectation("service", "topology-shape", {"enabled": "enabled"})
         yield Expectation("service", "nftables", {"enabled": "masked"})
 
 
 def _listeners(host: Host, files: Files) -> Iterator[Expectation]:
-    if host.platform != "debian":
-        return
     for path, ports in _LISTENERS.items():
         if path in files:
             yield from (Expectation("listen", port, {"program": program}) for port, program in ports)
-    if re.search(r"^allow ", files.get("etc/chrony/chrony.conf", ""), re.MULTILINE):
+    time = files.get("etc/chrony/chrony.conf", files.get("usr/local/etc/chrony.conf", ""))
+    if re.search(r"^allow ", time, re.MULTILINE):
         yield Expectation("listen", "123/udp", {"program": "chronyd"})
     sync = re.search(r"^\s*Port (\d+)", files.get("etc/conntrackd/conntrackd.conf", ""), re.MULTILINE)
     if sync:
         yield Expectation("listen", f"{sync[1]}/udp", {"program": "conntrackd"})
+    for path in knot.CONFIGURATION.values():
+        for number in sorted(set(re.findall(r'@(\d+)"', _line(files.get(path, ""), "listen")))):
+            yield from (Expectation("listen", f"{number}/{p}", {"program": "knotd"}) for p in ("udp", "tcp"))
     for path, text in files.items():
-        port = re.search(r"^ListenPort = (\d+)", text, re.MULTILINE) if path.startswith("etc/wireguard/") else None
+        port = re.search(r"^ListenPort = (\d+)", text, re.MULTILINE) if "etc/wireguard/" in path else None
         if port:
             # the kernel's own sockets have no program
             yield Expectation("listen", f"{port[1]}/udp", {"program": OneOf(("", "wireguard-go"))})
 
 
+def _line(text: str, key: str) -> str:
+    """Return the first line of a YAML text with a key; empty without one."""
+    return next((row for row in text.splitlines() if row.strip().startswith(f"{key}:")), "")
+
+
 def _ports_of_tools(files: Files) -> tuple[str, ...]:
     """Return patterns of ports that programs take as they come: BFD's own (RFC 5881, 4), state synchronisation's."""
     found = []
-    if "etc/frr/frr.conf" in files:
+    if any(path.endswith("etc/frr/frr.conf") for path in files):
         found.append("* bfdd")
+    if "etc/rc.conf" in files:
+        # sockstat has sockets that wait for an answer among those that listen; syslogd -s sends from its port
+        found += ["*/udp unbound", "*/udp chronyd", "514/udp syslogd", "68/udp dhclient"]
     if "etc/conntrackd/conntrackd.conf" in files:
         found.append("* conntrackd")
     return tuple(found)
 
 
 def _management(plan: Plan, host: Host) -> tuple[str, ...]:
-    """Return what a lab adds to a host."""
+    """Return the addresses that no plan has: a provider's, and what a lab adds to a host."""
+    leased = tuple(f"{i.name} *" for i in host.of_kind("uplink") if not i.static)
     if plan.district.lab is None:
-        return ()
+        return leased
     from topology.lab.names import MANAGEMENT_INTERFACE
 
-    leased = tuple(i.name for i in host.of_kind("uplink") if not i.static)
-    return (f"{MANAGEMENT_INTERFACE} *", *(f"{name} *" for name in leased))
+    return (f"{MANAGEMENT_INTERFACE} *", *leased)
 
 
 def _addresses(plan: Plan, host: Host) -> Iterator[Expectation]:
@@ -171,7 +212,7 @@ def _routes(context: Context, host: Host) -> Iterator[Expectation]:
 
 def _sysctls(files: Files) -> Iterator[Expectation]:
     for path, text in files.items():
-        if path.startswith("etc/sysctl.d/"):
+        if path.startswith("etc/sysctl.d/") or path == "etc/sysctl.conf":
             for line in text.splitlines():
                 name, sep, value = line.partition("=")
                 if sep and not line.startswith("#"):
@@ -210,12 +251,13 @@ def fingerprint(key: str) -> str:
 
 
 def _ruleset(files: Files) -> Iterator[Expectation]:
-    if "etc/nftables.conf" in files:
+    if "etc/nftables.conf" in files or "etc/pf.conf" in files:
         yield Expectation("ruleset", "filter", {"loaded": "as rendered"})
 
 
 def _shape(files: Files) -> Iterator[Expectation]:
     """Every class of the shaper, with its rate and ceiling in bit/s."""
+    yield from freebsd.shape(files)
     for line in files.get("etc/topology/tc.batch", "").splitlines():
         found = re.match(r"class add dev (\S+) parent \S+ classid (\S+) htb rate (\d+)bit(?: ceil (\d+)bit)?", line)
         if found:
@@ -257,14 +299,13 @@ def _time(plan: Plan, host: Host) -> Iterator[Expectation]:
 
 
 def _nas(context: Context, host: Host, files: Files) -> Iterator[Expectation]:
-    """The data disk, the file server where the lease is, people's accounts, and whether the others have what it has."""
+    """The data disk, the file server where the lease is, and people's accounts."""
     if "etc/samba/smb.conf" not in files:
         return
     yield Expectation("mount", "/srv/nas", {"mode": "rw"})
     for entry in context.plan.district.services[nas.SERVICE].ports:
         yield Expectation("listen", f"{entry.port}/{entry.protocol}", {"program": "smbd"}, optional=True)
     yield Expectation("service", "smbd", {"enabled": "masked"})
-    yield Expectation("replica", "status", {"state": "well"})
     account = {"shell": "/bin/sh", "administrator": False, "password": "locked"}
     yield Expectation("user", nas.PEER_USER, account)
     for line in files[nas.AUTHORIZED].splitlines():
@@ -274,9 +315,46 @@ def _nas(context: Context, host: Host, files: Files) -> Iterator[Expectation]:
         yield Expectation("user", person.name, account | {"shell": nas.NO_SHELL})
 
 
+def _kept(files: Files) -> Iterator[Expectation]:
+    """Yield what a host made itself and may not show: its key, and a database member's passwords."""
+    if "etc/patroni/config.yml" in files or "etc/pgbackrest.conf" in files:
+        want = {"owner": "root", "group": "ssl-cert", "mode": "640"}
+        yield Expectation("file", f"{postgresql.TLS}/host.key", want)
+    if "etc/patroni/config.yml" in files:
+        for name in ("secrets.json", "member.env"):
+            want = {"owner": "root", "group": "root", "mode": "600"}
+            yield Expectation("file", f"/etc/topology/postgresql/{name}", want)
+
+
 def _neighbours(plan: Plan, host: Host) -> Iterator[Expectation]:
     if host.kind != "gateway":
         return
-    for session in routing.speaker(plan, host).sessions:
+    own = routing.speaker(plan, host)
+    for session in own.sessions:
         if session.host in plan.hosts:
-            yield Expectation("neighbour", session.remote, {"state": "Established", "bfd": "up"})
+            far = routing.speaker(plan, plan.hosts[session.host])
+            back = next((s for s in far.sessions if s.remote == session.local), None)
+            theirs, ours = far.announced(back) if back else (), own.announced(session)
+            received = _count(far.originates, (theirs, own.accepted(session)), session.family)
+            sent = _count(own.originates, (ours,), session.family)
+            yield Expectation("neighbour", session.remote, {
+                "state": "Established", "bfd": "up", "received": received, "sent": sent,
+            })  # fmt: skip
+
+
+def _count(originates: tuple[str, ...], lists: tuple[tuple[routing.Entry, ...], ...], family: int) -> Between:
+    """Return how many prefixes a session carries: what its sender has of its own, up to all that is let through."""
+    least = sum(
+        1 for p in originates if (6 if ":" in p else 4) == family and all(any(_lets(e, p) for e in x) for x in lists)
+    )
+    exact = [len([e for e in x if e.family == family]) for x in lists if all(e.longest is None for e in x)]
+    return Between(least, min(exact, default=None), "prefixes")
+
+
+def _lets(entry: routing.Entry, prefix: str) -> bool:
+    if entry.longest is None:
+        return entry.prefix == prefix
+    outer, inner = ip_network(entry.prefix), ip_network(prefix)
+    if outer.version != inner.version or not inner.subnet_of(outer):  # type: ignore[arg-type]
+        return False
+    return (entry.shortest or outer.prefixlen) <= inner.prefixlen <= entry.longest

@@ -38,6 +38,28 @@ class AtMost:
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """A number that may not be less nor greater."""
+
+    low: float
+    high: float | None = None
+    """None: as great as it likes."""
+    unit: str = ""
+
+    def holds(self, found: object) -> bool:
+        """Say whether what was found will do."""
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return False
+        return self.low <= found and (self.high is None or found <= self.high)
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        if self.high is None:
+            return f"at least {self.low:g}{unit}"
+        return f"{self.low:g}{unit}" if self.low == self.high else f"{self.low:g} to {self.high:g}{unit}"
+
+
+@dataclass(frozen=True, slots=True)
 class Near:
     """A number that a program prints rounded."""
 
@@ -68,6 +90,8 @@ class Expectation:
     """It may be absent (an address that a pair shares); when it is there it must be so."""
     absent: bool = False
     """It may not be there."""
+    of: tuple[str, ...] = ()
+    """Things of other kinds that it is judged by: a daemon's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +124,7 @@ class Expected:
     def of_kind(self, kind: str) -> tuple[Expectation, ...]:
         """Return the expectations of a kind."""
         return tuple(e for e in self.expectations if e.kind == kind)
+
+    def looks_for(self, *kinds: str) -> bool:
+        """Say whether anything of these kinds is judged, be it that nothing of them may be there."""
+        return any(e.kind in kinds for e in self.expectations) or any(w.kind in kinds for w in self.wholes)

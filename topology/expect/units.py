@@ -35,6 +35,8 @@ class Unit:
     mode: str
     service: str
     each: bool
+    apply: tuple[str, ...] = ()
+    """Commands by which changed files are taken up; `{stem}` stands for a file's name without its suffix."""
 
     def has(self, path: str) -> bool:
         """Say whether a file (without the leading slash) is of this unit."""
@@ -80,7 +82,7 @@ def units(platform: str) -> tuple[Unit, ...]:
             found.append(Unit(
                 role, unit["name"], tuple(unit["files"]), tuple(unit.get("owned", ())), tuple(keep),
                 unit.get("owner", owner), unit.get("group", unit.get("owner", group)), unit.get("mode", "0644"),
-                unit.get("service", ""), bool(unit.get("each", False)),
+                unit.get("service", ""), bool(unit.get("each", False)), tuple(unit.get("apply", ())),
             ))  # fmt: skip
     return tuple(found)
 

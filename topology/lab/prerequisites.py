@@ -23,6 +23,7 @@ _PROGRAMS = {
     "apt-get": "apt",
     "dpkg": "dpkg",
     "chattr": "e2fsprogs",
+    "nft": "nftables",  # the tests' probes count packets with it
 }
 _FILES = {Path("/usr/share/keyrings/debian-archive-keyring.gpg"): "debian-archive-keyring"}
 _NETWORK_DEVICE = Path("/dev/net/tun")

@@ -22,10 +22,12 @@ from topology.render import (
     freebsd,
     frr,
     kea,
+    knot,
     nas,
     nat64,
     nftables,
     pair,
+    postgresql,
     syslog,
     tc,
     unbound,
@@ -54,7 +56,9 @@ def render_host(plan: Plan, host: Host, context: Context | None = None) -> Files
         return found
     found.update(_ANY[host.platform](context, host))
     found.update(access.files(context, host))
+    found.update(knot.files(context, host))
     found.update(nas.files(context, host))
+    found.update(postgresql.files(context, host))
     if host.kind != "gateway":
         return found
     found.update(wireguard.files(context, host, context.today))

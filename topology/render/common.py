@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from topology.allocate import Host, Interface, Plan
+from topology.policy import Box, box
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -34,6 +35,13 @@ class Context:
     plan: Plan
     today: datetime.date
     """Who has expired by then is left out."""
+    _box: Box | None = field(default=None, init=False, repr=False)
+
+    def box(self, host: Host) -> Box:
+        """Return a gateway's part of the policy, made once for its renderers; ValueError when it is no gateway."""
+        if self._box is None or self._box.host is not host:
+            self._box = box(self.plan, host)
+        return self._box
 
     def header(self, host: Host, *more: str) -> str:
         """Return the first line's text: that the file is generated, and from what."""

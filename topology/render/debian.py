@@ -6,7 +6,7 @@ The same for guests and for gateways on Linux (the lab and spare boxes).
 from __future__ import annotations
 
 from topology.allocate import Host, Interface
-from topology.render import nas
+from topology.render import nas, postgresql
 from topology.render.common import Context, fill, time_clients, with_lengths
 
 
@@ -15,7 +15,13 @@ def files(context: Context, host: Host) -> dict[str, str]:
     header = context.header(host)
     found = {
         "etc/hostname": f"{host.name}\n",
-        "etc/hosts": fill("debian/hosts.j2", header=header, host=host, fqdn=context.fqdn(host)),
+        "etc/hosts": fill(
+            "debian/hosts.j2",
+            header=header,
+            host=host,
+            fqdn=context.fqdn(host),
+            peers=postgresql.peers(context, host),
+        ),
         "etc/sysctl.d/60-topology.conf": fill(
             "debian/sysctl.j2", header=header, gateway=host.kind == "gateway", pair=host.member is not None
         ),

@@ -14,7 +14,6 @@ import json
 
 from topology.allocate import Host, Interface
 from topology.policy import Box
-from topology.policy import box as box_of
 from topology.render import dnctl, pf
 from topology.render.advertise import advertised
 from topology.render.common import Context, fill, time_clients, with_lengths
@@ -33,7 +32,7 @@ def files(context: Context, host: Host) -> dict[str, str]:
     """Return path -> text of a FreeBSD host's files."""
     header = context.header(host)
     gateway = host.kind == "gateway"
-    box = box_of(context.plan, host) if gateway else None
+    box = context.box(host) if gateway else None
     shaping = dnctl.shaping(context.plan, host, box) if box else None
     found = {
         "etc/rc.conf": rc_conf(context, host, box, shaping),

@@ -47,7 +47,7 @@ _QUIET = frozenset({"invalid", "echo"})
 
 def files(context: Context, host: Host) -> dict[str, str]:
     """Return path -> text of a Debian gateway's filter and fallback; ValueError when it is no gateway."""
-    box = policy.box(context.plan, host)
+    box = context.box(host)
     header = context.header(host, "policy.yml")
     return {
         "etc/nftables.conf": ruleset(context, box, header),

@@ -25,7 +25,6 @@ from dataclasses import dataclass
 
 from topology.allocate import Host
 from topology.policy import ADMIN, BFD_PORTS, BGP_PORT, GATEWAY, INTERNET, INTRANET, Attachment, Box, Port, Rule
-from topology.policy import box as box_of
 from topology.render import dnctl
 from topology.render.common import Context
 from topology.schema import PolicyFile
@@ -74,7 +73,7 @@ _MOST_TEXTS = 256
 
 def files(context: Context, host: Host, box: Box | None = None, shaping: dnctl.Shaping | None = None) -> dict[str, str]:
     """Return pf.conf and pf.fallback.conf of a gateway; ValueError when the host is no gateway."""
-    box = box or box_of(context.plan, host)
+    box = box or context.box(host)
     shaping = shaping if shaping is not None else dnctl.shaping(context.plan, host, box)
     header = context.header(host, "policy.yml")
     gateway = _Gateway(context, box)

@@ -66,7 +66,7 @@ def files(context: Context, host: Host, scale: float = 1.0) -> dict[str, str]:
 
     All rates are multiplied by `scale`: a lab carries less than the district's lines.
     """
-    box = policy.box(context.plan, host)
+    box = context.box(host)
     found = devices(context, box, scale)
     if not found:
         return {}

@@ -10,26 +10,22 @@ Where the district's prefixes lie in zones that unbound answers with nothing by 
 10.in-addr.arpa gets `nodefault`; of d.f.ip6.arpa and the like only the district's /48 is opened
 (`transparent`), so that other people's private addresses are not asked of the internet.
 
-Until the DNS service's keys are in services/dns.yml (`trust_anchors`), its zones are not validated
+Until the zones' keys are in keys.yml (or services/dns.yml, `trust_anchors`), its zones are not validated
 (`domain-insecure`).
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from functools import cache
 
 from topology.allocate import Host
+from topology.names import INTERNAL, PORT, SERVICE, hidden, named, port_of, zone_names
 from topology.policy import ANY, GATEWAY, VPN, port
 from topology.render import nat64
 from topology.render.common import Context
 from topology.render.lan import Lan, domains, has_v6, lans
 
-SERVICE = "dns"
-"""Name of the service (services/) that is authoritative for the district."""
-HIDDEN = "hidden primary"
-"""In the description of a host of that service: it is not asked."""
 PATHS = {"debian": "etc/unbound/unbound.conf.d/60-topology.conf", "freebsd": "usr/local/etc/unbound/unbound.conf"}
 _DNS = 53
 _IPV4ONLY = ("192.0.0.170", "192.0.0.171")
@@ -117,36 +113,30 @@ def _is_dns(text: str) -> bool:
 
 def internal_zones(context: Context) -> tuple[str, ...]:
     """Return the names, with a final dot, of the zones that only the district's own servers know."""
-    space = context.plan.district.space
-    reverse = [reverse_zone(p) for p in (space.ula, space.gua) if p is not None]
-    return (f"{context.plan.district.facts.domain}.", f"{space.first_octet}.in-addr.arpa.", *reverse)
-
-
-@cache
-def reverse_zone(prefix: ipaddress.IPv6Network) -> str:
-    """Return the reverse zone of an IPv6 prefix whose length is a multiple of 4 (RFC 3596 2.5)."""
-    digits = prefix.network_address.exploded.replace(":", "")[: prefix.prefixlen // 4]
-    return ".".join(reversed(digits)) + ".ip6.arpa."
+    return zone_names(context.plan)
 
 
 def authoritative(context: Context, v6: bool) -> list[str]:
-    """Return the addresses (IPv4, then ULA) of the DNS service's hosts that may be asked."""
+    """Return the addresses (IPv4, then ULA) of the DNS service's hosts that may be asked, with the port if not 53."""
     service = context.plan.district.services.get(SERVICE)
+    at = port_of(context.plan, INTERNAL)
+    suffix = "" if at == PORT else f"@{at}"
     found: list[str] = []
     for name in service.hosts if service else ():
         other = context.plan.hosts.get(name)
-        interface = next(other.of_kind("host"), None) if other else None
-        if other is None or interface is None or HIDDEN in (other.description or "").lower():
-            continue
-        found += interface.addresses[: 2 if v6 else 1]
+        if other is not None and not hidden(other):
+            found += [f"{a}{suffix}" for a in named(other)[: 2 if v6 else 1]]
     return found
 
 
 def trust_anchors(context: Context) -> tuple[str, ...]:
     """Return the DNS service's trust anchors: `zone DS ...` or `zone DNSKEY ...`, one record each."""
-    service = context.plan.district.services.get(SERVICE)
+    district = context.plan.district
+    service = district.services.get(SERVICE)
     anchors: tuple[str, ...] = getattr(service, "trust_anchors", ())
-    return anchors
+    own = {zone.rstrip(".") for zone in internal_zones(context)}
+    made = (f"{zone}. DS {text}" for zone, text in sorted(district.keys.dnssec.items()) if zone in own)
+    return (*anchors, *made)
 
 
 def _listen(served: list[Lan], v6: bool) -> Iterator[str]:
@@ -230,12 +220,3 @@ def _local(context: Context, host: Host, v6: bool) -> Iterator[str]:
         for address in addresses:
             if v6 or ":" not in address:
                 yield f'    local-data-ptr: "{address} {name}"\n'
-
-
-def named(host: Host) -> tuple[str, ...]:
-    """Return the addresses (IPv4, ULA, GUA) that a host's name stands for: its first interface's.
-
-    Of a gateway the loopback's, which does not depend on a LAN.
-    """
-    first = next(host.of_kind("loopback" if host.kind == "gateway" else "host"), None)
-    return first.addresses if first else ()

@@ -1,0 +1,114 @@
+"""Databases, backups, the NAS, its shares and everybody's certificates: what their configuration promises.
+
+All of it is read from a host's rendered files, so a host that has none of them is expected nothing of.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from topology.allocate import Plan
+from topology.drift.read_replication import share_sections
+from topology.expect.groups import Together
+from topology.expect.model import AtMost, Between, Expectation, OneOf
+from topology.render import Files
+
+BACKUP_AGE = 26 * 3600
+"""Most seconds since the last backup ended: there is one a day, within an hour of the same time."""
+BEHIND = 300
+"""Most seconds that a NAS may lack: one is sent every minute."""
+DAYS = 14
+"""Least days that a certificate must be good for; roles renew theirs when 30 are left."""
+DATABASE, FILES = "database", "files"
+_PATRONI, _REPOSITORY = "etc/patroni/config.yml", "etc/pgbackrest.conf"
+_NAS, _SAMBA = "etc/topology/nas.json", "etc/samba/smb.conf"
+_LIVE = "/srv/nas/live/files"
+_CERTIFICATE = re.compile(r"/[\w./-]+/host\.crt\b")
+
+
+def replication(files: Files) -> Iterator[Expectation]:
+    """Yield the state of a member of the database cluster, and of a NAS."""
+    if _PATRONI in files:
+        settings = yaml.safe_load(files[_PATRONI])
+        rest = settings["restapi"]
+        want = {"state": OneOf(("running", "streaming")), "maintenance": False, "replay": "going on"}
+        yield Expectation("replication", DATABASE, want, of=(rest["connect_address"], rest["cafile"]))
+    if _NAS in files:
+        yield Expectation("replication", FILES, {"set aside": False})
+        nas = _json(files[_NAS])
+        for name in nas["nodes"]:
+            yield Expectation("replication", f"{FILES} to {name}", {"behind": AtMost(BEHIND, "s")}, optional=True)
+
+
+def backups(files: Files) -> Iterator[Expectation]:
+    """Yield the backups of every database cluster that a repository keeps; a new one has a day to make its first."""
+    text = files.get(_REPOSITORY, "")
+    path = re.search(r"^repo1-path=(\S+)$", text, re.MULTILINE)
+    for stanza in re.findall(r"^\[(\w+)\]$", text, re.MULTILINE):
+        if stanza != "global" and path:
+            want = {"status": OneOf(("ok", "none yet")), "age": AtMost(BACKUP_AGE, "s")}
+            yield Expectation("backup", stanza, want, of=(path[1],))
+
+
+def shares(files: Files) -> Iterator[Expectation]:
+    """Yield Samba's shares with who may do what, and the rights of the folders they lead to (on the active NAS)."""
+    if _SAMBA in files:
+        for name, values in share_sections(files[_SAMBA]):
+            yield Expectation("share", name, values)
+    if _NAS in files:
+        nas = _json(files[_NAS])
+        rows = [(f"users/{u['name']}", 0, 0, "755") for u in nas["users"] if not u["left"]]
+        rows += [(f"users/{u['name']}/private", 0, u["uid"], "770") for u in nas["users"] if not u["left"]]
+        rows += [(f"users/{u['name']}/public", 0, u["uid"], "775") for u in nas["users"] if not u["left"]]
+        rows += [(f"agencies/{a['slug']}", 0, a["gid"], "2770") for a in nas["agencies"]]
+        for path, uid, gid, mode in rows:
+            want = {"owner": str(uid), "group": str(gid), "mode": mode}
+            yield Expectation("right", f"{_LIVE}/{path}", want, optional=True)
+
+
+def certificates(files: Files, host: str, domain: str) -> Iterator[Expectation]:
+    """Yield the certificate that a host's services show each other (role authority)."""
+    for path in dict.fromkeys(p for text in files.values() for p in _CERTIFICATE.findall(text)):
+        want = {
+            "subject": f"CN={host}", "issuer": f"CN={domain} authority", "days": Between(DAYS, None, "days"),
+            "key": "matches",
+        }  # fmt: skip
+        yield Expectation("certificate", path, want, of=(f"{path.removesuffix('.crt')}.key",))
+
+
+def together(plan: Plan) -> Iterator[Together]:
+    """Yield what must be so of all members of the cluster, and of all NAS."""
+    members = _hosts(plan, "postgresql")
+    if members:
+        yield Together("replication", DATABASE, "role", members, once="primary")
+        yield Together("replication", DATABASE, "timeline", members)
+        yield Together("replication", DATABASE, "system", members)
+    if len(members) > 1:
+        yield Together("replication", DATABASE, "synchronous", members, once=True)
+        for name in members:
+            # the primary counts as one that has everything
+            yield Together("replication", f"{DATABASE} to {name}", "state", members, once="streaming")
+    nodes = _hosts(plan, "nas")
+    if nodes:
+        yield Together("replication", FILES, "active", nodes)
+        yield Together("replication", FILES, "epoch", nodes)
+        yield Together("replication", FILES, "serving", nodes, once=True)
+        for name in nodes:
+            yield Together("replication", f"{FILES} to {name}", "kept", nodes, once=True)
+
+
+def _hosts(plan: Plan, service: str) -> tuple[str, ...]:
+    entry = plan.district.services.get(service)
+    return tuple(n for n in entry.hosts if n in plan.hosts) if entry else ()
+
+
+def _json(text: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = json.loads("\n".join(
+        line for line in text.splitlines() if not line.startswith("//")
+    ))  # fmt: skip
+    return found
