@@ -104,17 +104,22 @@ test: setup ## Lint, then every test; with root also the lab, taken down at the 
 	@if $(is_root); then $(phase) 'packages' tools/lab-packages $(LAB_PACKAGES); fi
 	@$(again) lint
 	@$(again) test-fast
+	@$(again) test-devices
 	@$(phase) 'tests: a thousand edits' pytest -n $(WORKERS) tests/property
 	@if $(is_root); then \
-		$(again) test-lab; \
+		$(again) vsphere && $(again) test-lab; \
 	else \
-		echo 'NOT RUN: the lab part of the tests (you are not root; sudo make test runs it)'; \
+		echo 'NOT RUN: the lab and vSphere parts of the tests (you are not root; sudo make test runs it)'; \
 	fi
 
 .PHONY: test-fast
 test-fast: setup ## Only what needs no lab: unit, rules, golden (under a minute)
 	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
 	@$(phase) 'tests: fast' pytest -n $(WORKERS) --dist worksteal -m 'not lab and not bench and not vm and not checkers' $(fast_tests)
+
+.PHONY: test-devices
+test-devices: setup
+	@$(phase) 'tests: switches and radios' pytest -n $(WORKERS) --dist worksteal tests/devices
 
 # A lab that was up before is left up; one that this target booted is taken down, also after a failure.
 around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
@@ -146,6 +151,12 @@ services-long: setup
 lab-long: setup
 	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) -m 'lab and long and not vm'
 
+# The role guest against a vSphere simulator that is built from Debian's govmomi (root installs what is missing).
+.PHONY: vsphere
+vsphere: setup ## Make, resize and remove guests in a vSphere simulator (root)
+	@$(phase) 'vsphere: simulator' tools/vsphere-simulator
+	@$(phase) 'vsphere: guests' pytest -m vsphere -n $(WORKERS) tests/vsphere
+
 # Every rendered file of every gateway, judged by the daemons' own checkers, which come from the lab's mirror.
 .PHONY: test-checkers
 test-checkers: setup
@@ -172,12 +183,13 @@ test-all: setup ## make test, and what the nightly CI adds: failures, Molecule, 
 
 .PHONY: molecule
 molecule: setup ## Every Molecule scenario whose hosts are containers (root)
-	@$(phase) 'molecule' molecule test --all
+	@$(phase) 'molecule' molecule test --all --exclude gateway-freebsd
 
 # The same definition with the gateways as virtual machines: a kernel of their own, trunks, power cuts.
 .PHONY: molecule-vm
 molecule-vm: setup ## The gateway scenario on virtual machines (root, QEMU; minutes without KVM)
 	@$(phase) 'vm: packages' tools/apt-install qemu-system-x86 e2fsprogs
+	@$(phase) 'vm: a machine of its own' pytest tests/lab/test_vm.py
 	@$(phase) 'molecule: gateway on virtual machines' env TOPOLOGY_LAB_INSTANCES=vm molecule test -s gateway
 
 .PHONY: molecule-freebsd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from topology.lab.names import LabNames
 PLAN = plan_of(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "lab")
 
 
-def connect(name: str) -> Host:
+def _connect(name: str) -> Host:
     """Return a host of the scenario's lab."""
     assert PLAN.district.lab is not None
     names = LabNames(PLAN.district.lab.name)
@@ -30,8 +31,14 @@ def plan() -> Plan:
     return PLAN
 
 
+@pytest.fixture(scope="session")
+def connect() -> Callable[[str], Host]:
+    """Return what opens a host of the scenario's lab by its name."""
+    return _connect
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for `box` on every host its module names in `hosts` (all by default)."""
     if "box" in metafunc.fixturenames:
         chosen = getattr(metafunc.module, "hosts", lambda plan: list(plan.hosts))(PLAN)
-        metafunc.parametrize("box", [connect(n) for n in chosen], ids=chosen, scope="module")
+        metafunc.parametrize("box", [_connect(n) for n in chosen], ids=chosen, scope="module")

@@ -81,6 +81,7 @@ class Host:
     application: str | None = None
     on: str | None = None
     description: str | None = None
+    memory_gb: int | None = None
     asset: Asset | None = None
     device_profile: str | None = None
     """Of a switch: its profile in devices.yml, where it is not the one of its kind of site."""
@@ -366,7 +367,8 @@ def _host(place: Place, entry: HostEntry, networks: dict[str, Network], space: p
     platform = entry.platform or _PLATFORM.get(entry.kind, "appliance")
     return Host(
         f"{place.slug}-{entry.name}", entry.name, place.slug, entry.kind, platform, tuple(interfaces),
-        on=entry.on, description=entry.description, asset=entry.asset, device_profile=entry.profile,
+        on=entry.on, description=entry.description, memory_gb=entry.memory_gb, asset=entry.asset,
+        device_profile=entry.profile,
     )  # fmt: skip
 
 

@@ -94,7 +94,11 @@ class District:
 
     def profile(self, name: str) -> Profile:
         """Return a gateway profile by name; in a lab the lab's own."""
-        return self.lab.profile if self.lab else self.facts.profiles[name]
+        if self.lab is None:
+            return self.facts.profiles[name]
+        own = self.lab.profile
+        # a virtual machine's kernel has 802.1Q: networks are VLANs on trunks, as in an office
+        return own.model_copy(update={"vlans": True}) if self.lab.instances == "vm" else own
 
     @property
     def admins(self) -> tuple[Admin, ...]:

@@ -11,6 +11,8 @@ from typing import Any
 from topology import names
 from topology.allocate import Host, Plan, allocate, sliced
 from topology.load import load
+from topology.render import postgresql
+from topology.render.common import context_of
 
 _DEVICE_GROUPS = {
     "gateway": "gateways", "switch": "switches", "radio": "radios", "hypervisor": "hypervisors", "guest": "guests",
@@ -39,6 +41,7 @@ def variables(plan: Plan, host: Host) -> dict[str, Any]:
         }
         | _gateway(plan, host)
         | _name_server(plan, host)
+        | _certificate(plan, host)
         | _lab_access(plan, host)
     )
 
@@ -65,21 +68,33 @@ def _name_server(plan: Plan, host: Host) -> dict[str, Any]:
     }
 
 
+def _certificate(plan: Plan, host: Host) -> dict[str, Any]:
+    """Return the names for a host's certificate, for hosts of services."""
+    found = postgresql.names(context_of(plan), host) if host.managed else ()
+    return {"topology_names": list(found)} if found else {}
+
+
 def reach(plan: Plan, host: Host) -> list[str]:
     """Return the hubs' loopbacks that prove a gateway's new rules: those at other sites, which it needs tunnels for."""
     return [next(h.of_kind("loopback")).addresses[0] for h in plan.hubs if h.site != host.site]
 
 
 def features(plan: Plan, host: Host) -> list[str]:
-    """Return what a gateway needs packages for besides the ordinary: pair, nat64, userspace-wireguard."""
+    """Return what a host needs packages for besides the ordinary.
+
+    Of a gateway pair, nat64, userspace-wireguard; of others database, repository (of databases' backups).
+    """
     if host.kind != "gateway":
-        return []
+        cluster = postgresql.cluster(plan)
+        if cluster is None:
+            return []
+        return ["database"] * (host in cluster.members) + ["repository"] * (host in cluster.repositories)
     found = []
     if host.member is not None:
         found.append("pair")
     if plan.sites[host.site].place.data.migration == "ipv6-mostly":
         found.append("nat64")
-    if plan.district.lab is not None:
+    if plan.district.lab is not None and plan.district.lab.instances == "container":
         found.append("userspace-wireguard")
     return found
 
@@ -109,6 +124,7 @@ def _lab_access(plan: Plan, host: Host) -> dict[str, Any]:
         "ansible_ssh_private_key_file": str(names.private_key),
         "ansible_ssh_transfer_method": "piped",
         "ansible_user": LAB_USER,
+        "topology_authority": str(names.state / "authority"),
         "topology_known_hosts": str(names.known_hosts),
     }
 

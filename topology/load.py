@@ -7,6 +7,7 @@ with its warnings or raises InventoryError with all findings at once.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -37,6 +38,8 @@ from topology.schema import (
     VsphereFile,
 )  # fmt: skip
 
+INSTANCES_VARIABLE = "TOPOLOGY_LAB_INSTANCES"
+"""Environment variable that takes the place of a lab's `instances:`."""
 _S = TypeVar("_S", bound=Shape)
 _FORMS = {
     r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$": Both(
@@ -224,6 +227,9 @@ def _shape_one(parts: Parts, name: str, data: Any, findings: list[Finding]) -> N
     elif name in ("users.yml", "lab/users.yml"):
         parts.users = _fit(UsersFile, parts, name, data, findings)
     elif name == "lab.yml":
+        instances = os.environ.get(INSTANCES_VARIABLE)
+        if instances and isinstance(data, dict):
+            data = {**data, "instances": instances}
         parts.lab = _fit(LabFile, parts, name, data, findings)
     elif name.startswith("services/") and name.count("/") == 1:
         service = _fit(ServiceFile, parts, name, data, findings)

@@ -215,6 +215,8 @@ class HostEntry(Shape):
     """The hypervisor a guest runs on."""
     profile: Slug | None = None
     """Of a switch: its profile in devices.yml, where it is not the one of its kind of site."""
+    memory_gb: int | None = Field(default=None, ge=1, le=4096)
+    """Memory in GiB; a database is tuned from it."""
     asset: Asset | None = None
 
 
@@ -381,12 +383,16 @@ class Application(Shape):
     number: int = Field(ge=1, le=254)
     owner: Slug | None = None
     size: GuestSize | None = None
+    database: bool = True
+    """Whether it has a database of its own, named as the application."""
 
 
 class AppsFile(Shape):
     """apps.yml."""
 
     assumption: Text | None = None
+    rollout: int | None = Field(default=None, ge=2000, le=2100)
+    """Year that the rollout has come to: applications of later years are not made yet. None: all are due."""
     sites: tuple[Slug, ...] = Field(min_length=1, strict=False)
     network: NetworkName = "application"
     size: GuestSize = GuestSize()
@@ -678,6 +684,9 @@ class LabFile(Shape):
     district: Text
     management: Text
     profile: Profile
+    instances: Literal["container", "vm"] = "container"
+    """What gateways are; as a virtual machine (vm) one has a kernel, VLANs and a power switch of its own.
+    TOPOLOGY_LAB_INSTANCES in the environment says it for one command."""
     admins: tuple[Admin, ...] = Field(default=(), strict=False)
     hosts: tuple[LabHostLine, ...] = Field(min_length=1, strict=False)
     clients: tuple[LabClient, ...] = Field(default=(), strict=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,10 @@ from tests.devices import simulators as sim
 from topology.allocate import Plan, allocate
 from topology.cli import main
 from topology.devices.model import Device, devices_of
+from topology.devices.text import provisioning
+from topology.devices.wanted import wanted
 from topology.load import load
+from topology.render.common import context_of
 
 LUWU = Path(__file__).parents[2] / "inventories" / "luwu"
 NAMES = {
@@ -43,7 +48,8 @@ def fleet() -> Iterator[sim.Fleet]:
 @pytest.fixture(autouse=True)
 def _login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in (
-        ("USER", sim.USER), ("PASSWORD", sim.PASSWORD), ("SNMP_AUTH", "sandi-snmp-auth"), ("SNMP_PRIV", "sandi-snmp-priv"),
+        ("USER", sim.USER), ("PASSWORD", sim.PASSWORD),
+        ("SNMP_AUTH", "sandi-snmp-auth"), ("SNMP_PRIV", "sandi-snmp-priv"),
     ):  # fmt: skip
         monkeypatch.setenv(f"TOPOLOGY_DEVICE_{name}", value)
     monkeypatch.chdir(tmp_path)
@@ -62,6 +68,35 @@ def simulator(device: Device, mood: str = "fine") -> sim.Simulator:
             return sim.AirOS(firmware, mood)
         case _:
             return sim.EPMP(firmware, mood)
+
+
+def provisioned(plan: Plan, device: Device) -> sim.Simulator:
+    """Return a device that is as the plan says, without a session: the provisioning text is put into it."""
+    made, context = simulator(device), context_of(plan)
+    (text,) = provisioning(context, device, wanted(context, device)).values()
+    session: dict[str, Any] = {"mode": "config"}
+    for line in text.splitlines():
+        line = line.strip().replace("<TOPOLOGY_DEVICE_SNMP_AUTH>", "sandi-snmp-auth")
+        line = line.replace("<TOPOLOGY_DEVICE_SNMP_PRIV>", "sandi-snmp-priv")
+        if line.startswith(("#", "!")) or line == "end":
+            continue
+        match made:
+            case sim.RouterOS():
+                assert not made.execute(line), line
+            case sim.Ios():
+                assert not made.answer(line, session), line
+            case sim.AirOS():
+                made.config |= [line.split("=", 1)]
+            case sim.EPMP():
+                made.config |= [line.split(" ", 1)]
+    if isinstance(made, sim.RouterOS | sim.Ios):
+        made.changes = 0
+    if not isinstance(made, sim.RouterOS):
+        if isinstance(made, sim.Ios):
+            made.saved = copy.deepcopy(made.state)
+        elif isinstance(made, sim.AirOS | sim.EPMP):
+            made.saved = dict(made.config)
+    return made
 
 
 Run = Callable[..., int]

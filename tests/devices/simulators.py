@@ -33,7 +33,8 @@ class Simulator:
         self.log: list[str] = []
         self.changes = 0
         """Lines that changed something."""
-        self.logins = 0
+        self.logins_left = 1_000
+        """So many more people may log in."""
 
     def prompt(self, session: dict[str, Any]) -> str:
         raise NotImplementedError
@@ -101,9 +102,9 @@ class RouterOS(Simulator):
     """MikroTik RouterOS 7 on a switch with `count` ports."""
 
     order = (
-        "/interface bridge", "/interface ethernet", "/interface vlan", "/interface bridge port", "/interface bridge vlan",
-        "/ip address", "/ip route", "/snmp", "/snmp community", "/system identity", "/system logging",
-        "/system logging action", "/system ntp client", "/system ntp client servers",
+        "/interface bridge", "/interface ethernet", "/interface vlan", "/interface bridge port",
+        "/interface bridge vlan", "/ip address", "/ip route", "/snmp", "/snmp community", "/system identity",
+        "/system logging", "/system logging action", "/system ntp client", "/system ntp client servers",
     )  # fmt: skip
     singles = ("/snmp", "/system identity", "/system ntp client")
     defaults = {"vlan-filtering": "no", "pvid": "1", "remote-port": "514", "disabled": "no"}
@@ -315,7 +316,7 @@ class Ios(Simulator):
             )
         if line == "show version":
             return (
-                f"Cisco IOS Software, C1000 Software (C1000-UNIVERSALK9-M), Version {self.version}, RELEASE SOFTWARE (fc1)\n"
+                f"Cisco IOS Software, C1000 Software (C1000-UNIVERSALK9-M), Version {self.version}, RELEASE SOFTWARE\n"
                 f"{self.state['hostname']} uptime is 3 weeks, 2 days, {len(self.log)} minutes"
             )
         if line in ("configure terminal", "config term"):
@@ -351,7 +352,8 @@ class AirOS(Simulator):
         super().__init__(mood)
         self.version, self.connections = version, 1
         self.config = {
-            "radio.1.mode": "Managed", "wireless.1.ssid": "ubnt", "resolv.host.1.name": "PowerBeam", "snmp.status": "enabled",
+            "radio.1.mode": "Managed", "wireless.1.ssid": "ubnt", "resolv.host.1.name": "PowerBeam",
+            "snmp.status": "enabled",
             "snmp.community": "public", "users.1.name": "ubnt", "users.1.password": "$1$abc$rahasia-hash",
             "wireless.1.security.psk": "kunci-radio-rahasia", "netconf.1.devname": "eth0", "netconf.1.ip": "0.0.0.0",
         }  # fmt: skip
@@ -373,7 +375,8 @@ class AirOS(Simulator):
         if line == "cat /etc/version":
             return f"XC.v{self.version}.46972.220614.0420"
         if line == "mca-status":
-            return f"deviceName=PowerBeam,deviceId=aa,firmwareVersion={self.version}\nwlanConnections={self.connections}\nsignal=-52"
+            head = f"deviceName=PowerBeam,deviceId=aa,firmwareVersion={self.version}"
+            return f"{head}\nwlanConnections={self.connections}\nsignal=-52"
         if m := re.match(r"sed -i '/\^(\S+)=/d' /tmp/system.cfg && echo '(.*)' >>/tmp/system.cfg$", line):
             self.changes += 1
             key, value = m[2].split("=", 1)
@@ -395,8 +398,10 @@ class EPMP(Simulator):
         super().__init__(mood)
         self.version, self.linked = version, "up"
         self.config: dict[str, str] = {
-            "systemConfigDeviceName": "Cambium", "networkBridgeIPAddr": "169.254.1.1", "networkBridgeNetmask": "255.255.0.0",
-            "networkBridgeGatewayIP": "169.254.1.254", "wirelessInterfaceMode": "2", "wirelessInterfaceSSID": "Cambium-AP",
+            "systemConfigDeviceName": "Cambium", "networkBridgeIPAddr": "169.254.1.1",
+            "networkBridgeNetmask": "255.255.0.0",
+            "networkBridgeGatewayIP": "169.254.1.254", "wirelessInterfaceMode": "2",
+            "wirelessInterfaceSSID": "Cambium-AP",
             "snmpReadOnlyCommunity": "public", "wirelessInterfaceWPAKey": "kunci-radio-rahasia",
             "cambiumCfgTimestamp": "1", "cambiumSysAccountsHash": "$1$Q4$hash-rahasia",
         }  # fmt: skip
@@ -414,7 +419,8 @@ class EPMP(Simulator):
         if line == "config show json":
             return json.dumps({"device_props": self.config | {"cambiumCfgTimestamp": str(len(self.log))}}, indent=1)
         if line == "show dashboard":
-            return f"cambiumCurrentuImageVersion    {self.version}\ncambiumWirelessLinkState   {self.linked}\ncambiumUptime 3 days"
+            state = f"cambiumWirelessLinkState   {self.linked}\ncambiumUptime 3 days"
+            return f"cambiumCurrentuImageVersion    {self.version}\n{state}"
         if m := re.match(r"config set (\S+) (\S+)$", line):
             self.changes += 1
             self.config[m[1]] = m[2]
@@ -447,7 +453,11 @@ class _Server(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         # RouterOS takes terminal settings behind a plus sign
-        return username.split("+", maxsplit=1)[0] == USER and password == PASSWORD
+        good = username.split("+", maxsplit=1)[0] == USER and password == PASSWORD
+        if good and not isinstance(self.simulator, Files):
+            self.simulator.logins_left -= 1
+            return bool(self.simulator.logins_left >= 0)
+        return good
 
 
 class Fleet:

@@ -411,13 +411,16 @@ def _neighbours(box: Box, expected: Expected) -> Things:
     # not the summary, which leaves out those without an address family
     for part in box.say("vtysh -c 'show bgp neighbors'").split("BGP neighbor is ")[1:]:
         state = re.search(r"BGP state = (\w+)", part)
-        found[part.split(",")[0].split()[0]] = {"state": state[1] if state else "", "bfd": "none"}
-    for family in json.loads(box.say("vtysh -c 'show bgp summary json'")).values():
-        for name, peer in family.get("peers", {}).items():
+        found[part.split(",")[0].split()[0]] = {
+            "state": state[1] if state else "", "bfd": "none",
+            "received": sum(map(int, re.findall(r"^\s+(\d+) accepted prefixes", part, re.MULTILINE))),
+            "sent": 0,
+        }  # fmt: skip
+    for family in ("ipv4", "ipv6"):
+        said = json.loads(box.say(f"vtysh -c 'show bgp {family} unicast summary json'"))
+        for name, peer in said.get("peers", {}).items():
             if name in found:
-                entry = found[name]
-                entry["received"] = entry.get("received", 0) + peer.get("pfxRcd", 0)
-                entry["sent"] = entry.get("sent", 0) + peer.get("pfxSnt", 0)
+                found[name]["sent"] += int(peer.get("pfxSnt", 0))
     for peer in json.loads(box.say("vtysh -c 'show bfd peers json'")):
         if peer["peer"] in found:
             found[peer["peer"]]["bfd"] = peer["status"]

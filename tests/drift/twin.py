@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tests.drift import readers_services
 from tests.drift.box import Box, Unread
 from tests.drift.readers import EVERY, ONE
 from topology.drift.finding import UNOBSERVED, Finding
 from topology.drift.judge import Observed, judge
 from topology.expect import Expectation, Expected, Whole
+
+assert readers_services  # its readers are in the tables
 
 
 def look(box: Box, expected: Expected) -> list[Finding]:

@@ -141,7 +141,7 @@ def change_value(rng: random.Random, text: bytes) -> bytes:
     """Put a strange value, key or a copy of another part anywhere in the data."""
     try:
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeError, ValueError):
+    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
         return text
     places = list(_places(data))
     if not places:

@@ -25,9 +25,12 @@ from topology.schema import KeysFile
 ROOT = Path(__file__).parents[2]
 FILES = Path(__file__).parent / "files"
 HOSTS = {
-    "luwu": ("dinkes-gw", "bajo-gw", "kantor-bupati-gw", "dc-a", "dc-pg1"),
+    "luwu": ("dinkes-gw", "bajo-gw", "kantor-bupati-gw", "dc-a", "dc-pg1", "dc-backup1"),
     "lab": ("dc-a", "belopa-gw", "belopa-client"),
+    "lab-services": ("drc1-nas1",),
 }
+CODE = "usr/local/lib/topology/"
+"""Copies of the library's own modules, not rendered."""
 CASES = [(inventory, host) for inventory, hosts in HOSTS.items() for host in hosts]
 
 
@@ -47,6 +50,7 @@ def test_rendered_files_are_the_golden_ones(plans: dict[str, Plan], inventory: s
     plan = plans[inventory]
     folder = FILES / inventory / host
     rendered = render_host(plan, plan.hosts[host], context_of(plan, datetime.date(2026, 11, 24)))
+    rendered = {name: text for name, text in rendered.items() if not name.startswith(CODE)}
     if os.environ.get("GOLDEN_WRITE"):
         shutil.rmtree(folder, ignore_errors=True)
         for name, text in rendered.items():

@@ -112,7 +112,8 @@ def test_hosts_that_the_policy_keeps_from_it_are_unobserved_not_clean() -> None:
     inventory = INVENTORY.resolve().relative_to(ROOT)
     run("sh", "-c", f"cd {root} && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={root}:{root}/packages "
         f"python3 -m topology drift {inventory} --ssh-config /etc/topology/drift/ssh_config "
-        f"--hosts {other} --hosts {HOST} --history /run/h.sqlite --json /run/h.json", code=3)  # fmt: skip
+        f"--hosts {other} --hosts {HOST} "
+        "--history /run/h.sqlite --json /run/h.json", code=3)  # fmt: skip
     found = json.loads(run("cat", "/run/h.json"))["findings"]
     run("rm", "/run/h.json", "/run/h.sqlite")
     assert [(f["host"], f["state"]) for f in found] == [(other, "unobserved")]

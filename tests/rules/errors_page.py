@@ -26,6 +26,8 @@ GROUPS = {
     "PO": ("Policy: zones, services and flows", "Kebijakan: zona, layanan dan aliran"),
     "VS": ("Guests in vSphere", "Mesin virtual di vSphere"),
     "KY": ("Public keys", "Kunci publik"),
+    "DV": ("Switches and radios", "Switch dan radio"),
+    "US": ("People", "Orang"),
 }
 _HEAD = """\
 # Errors and warnings / Kesalahan dan peringatan

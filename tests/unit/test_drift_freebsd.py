@@ -5,7 +5,9 @@ FreeBSD does not run here. Where its outputs come from: tests/unit/freebsd/READM
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +80,9 @@ def test_pipes_and_queues() -> None:
 
 
 def test_addresses_with_carps_and_tunnels() -> None:
-    assert set(read("bsd_addresses", "ifconfig")["address"]) == {
+    found = read("bsd_addresses", "ifconfig")["address"]
+    assert found.pop("vtnet0 2001:db8:1:2:d0e4:71ff:fec1:5e0a/64") == {"owned": False}
+    assert set(found) == {
         "vtnet0 fe80::d0e4:71ff:fec1:5e0a/64", "vtnet0 192.168.88.100/24", "vtnet0 192.168.88.44/32",
         "lo0 127.0.0.1/8", "lo0 ::1/128", "lo0 fe80::1/64", "wg1 10.254.133.2/31", "wg1 fd47:1f2a:47bc:fe85::2/127",
     }  # fmt: skip
@@ -244,3 +248,38 @@ def test_nonsense_is_never_clean(section: str, text: str) -> None:
     wanted = tuple(Expectation(kind, "topology thing", {"no such": "value"}) for kind in kinds)
     expected = Expected("belopa-gw", "belopa", "freebsd", wanted, (Whole(kinds[0]),))
     assert judge(expected, observe(answer(**{section: text}), WORD))
+
+
+# ---------------------------------------------------------------- the command
+
+
+def drift(folder: Path, ssh: str, *options: str) -> tuple[int, str]:
+    """Run `topology drift` on production with a stand-in for ssh: nothing leaves the machine."""
+    folder.mkdir(exist_ok=True)
+    (folder / "ssh").write_text(f"#!/bin/sh\n{ssh}\n")
+    (folder / "ssh").chmod(0o755)
+    command = [sys.executable, "-m", "topology", "drift", "inventories/luwu", "--history", str(folder / "h.sqlite")]
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False, timeout=120, cwd=ROOT,
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_production_gateways_are_tried_and_those_out_of_reach_are_unobserved(tmp_path: Path) -> None:
+    unreachable = "echo 'ssh: connect to host: Network is unreachable' >&2; exit 255"
+    code, said = drift(tmp_path / "a", unreachable, "--hosts", "belopa")
+    assert code == 3
+    assert "belopa-gw: unobserved host belopa-gw: unreachable" in said
+    assert "not read" not in said
+    code, said = drift(tmp_path / "a", unreachable, "--hosts", "belopa", "--unknown")
+    assert (code, said.splitlines()[-1]) == (
+        3, "1 gateways: 0 addresses that the plan does not know; 1 gateways unobserved",
+    )  # fmt: skip
+
+
+def test_a_gateway_that_answers_something_else_is_unobserved(tmp_path: Path) -> None:
+    code, said = drift(tmp_path / "b", "cat >/dev/null; echo This system is for authorised users", "--hosts", "bua-gw")
+    assert code == 3
+    assert "bua-gw: unobserved host bua-gw: the answer makes no sense: This system is for authorised users" in said

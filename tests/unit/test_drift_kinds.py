@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.drift import twin
+from topology.allocate import Plan
 from topology.drift import dns, read_freebsd, read_seen, read_services, unknown
 from topology.drift import observe as observing
 from topology.drift.ask import ask, names
@@ -326,11 +328,11 @@ def test_json_says_who_where_and_when() -> None:
 
 @pytest.mark.parametrize("name", ["diskominfo-gw", "dc-a", "dc-dns0", "dc-pg1", "dc-nas1"])
 @pytest.mark.parametrize("plan", [LUWU, LAB], ids=["luwu", "lab"])
-def test_every_kind_that_is_expected_has_a_section_that_reads_it(plan: object, name: str) -> None:
-    one = plan.hosts.get(name)  # type: ignore[attr-defined]
-    if one is None:
+def test_every_kind_that_is_expected_has_a_section_that_reads_it(plan: Plan, name: str) -> None:
+    one = plan.hosts.get(name)
+    if one is None:  # a lab is a slice
         return
-    expected = expect(plan, one)  # type: ignore[arg-type]
+    expected = expect(plan, one)
     text = script(expected, WORD)
     sections = [line.split()[2] for line in text.splitlines() if line.startswith("say begin ")]
     read = {kind for section in sections for kind in observing.KINDS[section]} | {"daemon"}
@@ -338,6 +340,18 @@ def test_every_kind_that_is_expected_has_a_section_that_reads_it(plan: object, n
     # and what is read of nothing is unobserved, never clean
     empty = judge(expected, observe(answer(other=""), WORD))
     assert {f.state for f in empty} == {UNOBSERVED}
+
+
+@pytest.mark.parametrize("plan", [LUWU, LAB], ids=["luwu", "lab"])
+def test_the_twin_reads_every_kind_as_well(plan: Plan) -> None:
+    wanted, whole = set(), set()
+    for one in plan.hosts.values():
+        if one.managed and (one.kind != "guest" or "-app-" not in one.name):
+            expected = expect(plan, one)
+            wanted |= {e.kind for e in expected.expectations}
+            whole |= {w.kind for w in expected.wholes}
+    assert wanted <= twin.ONE.keys()
+    assert whole <= twin.EVERY.keys()
 
 
 ALL = {**read_services.READERS, **read_seen.READERS, **read_freebsd.READERS}

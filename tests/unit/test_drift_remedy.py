@@ -25,6 +25,8 @@ EXPECTED = Expected(
         Expectation("file", "/etc/wireguard/private.key", {"owner": "root", "mode": "600"}),
         Expectation("file", "/etc/hosts", {"sha256": "x", "owner": "root", "mode": "644"}),
         Expectation("service", "unbound"),
+        Expectation("daemon", "kea-dhcp4-server", of=("/etc/kea/kea-dhcp4.conf",)),
+        Expectation("daemon", "wg-quick@wg1", of=("/etc/wireguard/wg1.conf",)),
     ),
     (), texts={"ruleset": "table inet topology {\n}\ntable inet topology_shape {\n}\n"},
 )  # fmt: skip
@@ -41,6 +43,8 @@ def mend(state: str, kind: str, thing: str, field: str = "", expected: str = "")
     (UNEXPECTED, "peer", "wg9 abc", []),  # no unit of ours: a mark would stay for ever
     (DIFFERENT, "neighbour", "10.1.1.1", ["routing"]), (DIFFERENT, "time", "clock", ["time"]),
     (DIFFERENT, "service", "nftables", ["boot"]), (MISSING, "listen", "53/udp", ["names"]),
+    (DIFFERENT, "daemon", "kea-dhcp4-server", ["dhcp4"]), (DIFFERENT, "daemon", "wg-quick@wg1", ["wireguard-wg1"]),
+    (DIFFERENT, "dhcp", "10.1.1.0/24", []), (MISSING, "answer", "gw.bua.luwukab.go.id A @127.0.0.1", ["names"]),
     (MISSING, "file", "/etc/hosts", []), (MISSING, "package", "frr", []),
 ])  # fmt: skip
 def test_what_is_applied_again(state: str, kind: str, thing: str, marks: list[str]) -> None:

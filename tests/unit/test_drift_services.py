@@ -1,6 +1,6 @@
 """Databases, backups, NAS and shares as they say of themselves.
 
-Patroni's answers have the form of its documentation (REST API, GET /patroni), pgBackRest's that of its JSON output
+Patroni's answers were recorded (GET /patroni), pgBackRest's have the form of its JSON output
 (`info --output=json`); the NAS' answers are those of `nas status --json`.
 """
 
@@ -45,22 +45,25 @@ restapi: {listen: "10.129.128.11:8008", connect_address: "10.129.128.11:8008", c
   certfile: /etc/topology/tls/host.crt, keyfile: /etc/topology/tls/host.key}
 etcd: {hosts: ["10.129.128.11:2379", "10.130.128.11:2379"]}
 """
-PRIMARY = {
-    "state": "running", "postmaster_start_time": "2026-11-26 01:00:00+00:00", "role": "master",
-    "server_version": 150006, "xlog": {"location": 67419584}, "timeline": 3,
-    "replication": [
-        {"usename": "replicator", "application_name": "drc1-pg1", "client_addr": "10.130.128.11", "state": "streaming",
-         "sync_state": "sync", "sync_priority": 1},
-        {"usename": "replicator", "application_name": "drc2-pg1", "client_addr": "10.131.128.11", "state": "streaming",
-         "sync_state": "async", "sync_priority": 0},
-    ],
-    "dcs_last_seen": 1692356718, "patroni": {"version": "3.0.4", "scope": "district", "name": "dc-pg1"},
-}  # fmt: skip
-REPLICA = {
-    "state": "streaming", "role": "replica", "server_version": 150006, "timeline": 3, "dcs_last_seen": 1692356928,
-    "xlog": {"received_location": 67419744, "replayed_location": 67419744, "paused": False},
-    "patroni": {"version": "3.0.4", "scope": "district", "name": "drc1-pg1"},
-}  # fmt: skip
+# recorded from three members (Patroni 3.0.2 of Debian 12)
+PRIMARY: dict[str, Any] = json.loads("""
+{"state": "running", "postmaster_start_time": "2026-11-26 11:04:23.831438+00:00", "role": "master",
+ "server_version": 150018, "xlog": {"location": 134217728}, "timeline": 1, "replication": [
+ {"usename": "replicator", "application_name": "drc1-pg1", "client_addr": "10.130.128.11", "state": "streaming",
+  "sync_state": "sync", "sync_priority": 1},
+ {"usename": "replicator", "application_name": "drc2-pg1", "client_addr": "10.131.128.11", "state": "streaming",
+  "sync_state": "async", "sync_priority": 0}],
+ "dcs_last_seen": 1795691553, "database_system_identifier": "7712434362069581195",
+ "patroni": {"version": "3.0.2", "scope": "district"}}
+""")
+SYNC: dict[str, Any] = json.loads("""
+{"state": "running", "postmaster_start_time": "2026-11-26 11:04:32.553836+00:00", "role": "replica",
+ "server_version": 150018, "xlog": {"received_location": 134217728, "replayed_location": 134217728,
+ "replayed_timestamp": "2026-11-26 11:07:20.571513+00:00", "paused": false}, "sync_standby": true,
+ "timeline": null, "dcs_last_seen": 1795691553, "database_system_identifier": "7712434362069581195",
+ "patroni": {"version": "3.0.2", "scope": "district"}}
+""")
+REPLICA = {k: v for k, v in SYNC.items() if k != "sync_standby"} | {"tags": {"nosync": True}}
 
 
 def member(name: str, said: dict[str, Any]) -> Observed:
@@ -74,14 +77,12 @@ def cluster(first: dict[str, Any], second: dict[str, Any], third: dict[str, Any]
     wanted = [
         Together("replication", "database", "role", MEMBERS, once="primary"),
         Together("replication", "database", "timeline", MEMBERS),
+        Together("replication", "database", "system", MEMBERS),
         Together("replication", "database", "synchronous", MEMBERS, once=True),
         *(Together("replication", f"database to {n}", "state", MEMBERS, once="streaming") for n in MEMBERS),
     ]
     found = [f for n in MEMBERS for f in judge(expected[n], seen[n])]
     return sorted((*found, *judge_together(wanted, expected, seen)))
-
-
-SYNC = REPLICA | {"sync_standby": True}
 
 
 def test_a_cluster_as_it_should_be() -> None:
@@ -99,6 +100,7 @@ def test_a_cluster_as_it_should_be() -> None:
     [
         (REPLICA, REPLICA, {(MISSING, "database", "synchronous")}),
         (SYNC | {"timeline": 2}, REPLICA, {(DIFFERENT, "database", "timeline")}),
+        (SYNC | {"database_system_identifier": "77"}, REPLICA, {(DIFFERENT, "database", "system")}),
         (SYNC, REPLICA | {"xlog": {"paused": True}}, {(DIFFERENT, "database", "replay")}),
         (SYNC, REPLICA | {"pause": True}, {(DIFFERENT, "database", "maintenance")}),
         (SYNC, REPLICA | {"state": "stopped"}, {(DIFFERENT, "database", "state")}),
@@ -135,11 +137,11 @@ def test_hosts_without_the_service_are_not_judged_together() -> None:
 # ---------------------------------------------------------------- backups
 
 
-def info(*ends: int, code: int = 0, message: str = "ok") -> str:
+def info(*ends: int, code: int = 0, message: str = "ok", made: int = 0) -> str:
     rows = [{"label": f"b{end}", "type": "full", "error": False, "timestamp": {"start": end - 60, "stop": end}}
             for end in ends]  # fmt: skip
     stanza = {"name": "district", "backup": rows, "status": {"code": code, "message": message}, "cipher": "none"}
-    return f"1000000\n{json.dumps([stanza])}"
+    return f"1000000\nmade {made} /var/lib/backup/district/backup.info\n\n{json.dumps([stanza])}"
 
 
 REPOSITORY = {
@@ -153,10 +155,12 @@ REPOSITORY = {
         (info(990_000), []),
         (info(800_000, 990_000), []),
         (info(900_000), [(DIFFERENT, "backup", "district", "age")]),
-        (info(code=2, message="no valid backups"),
-         [(DIFFERENT, "backup", "district", "age"), (DIFFERENT, "backup", "district", "status")]),
-        ("1000000\n[]", [(MISSING, "backup", "district", "")]),
-        ("1000000\nERROR: [055]: unable to open", [(UNOBSERVED, "backup", "all", "")]),
+        # the first one has a day
+        (info(code=2, message="no valid backups"), [(DIFFERENT, "backup", "district", "age")]),
+        (info(code=2, message="no valid backups", made=990_000), []),
+        (info(990_000, code=99, message="other"), [(DIFFERENT, "backup", "district", "status")]),
+        ("1000000\n\n[]", [(MISSING, "backup", "district", "")]),
+        ("1000000\n\nERROR: [055]: unable to open", [(UNOBSERVED, "backup", "all", "")]),
     ],
 )  # fmt: skip
 def test_the_last_backup_is_not_too_old(said: str, found: list[tuple[str, str, str, str]]) -> None:

@@ -1,5 +1,5 @@
 // A vCenter that is none: govmomi's simulator with the datacenters, clusters, datastores, port groups and
-// templates that `topology guests --json` (standard input's first line names the file) asks for.
+// templates that -world names.
 //
 // Prints its address on the first line of standard output and ends when its standard input does.
 package main
@@ -15,12 +15,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/vmware/govmomi"
 	"github.com/vmware/govmomi/find"
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
-	"github.com/vmware/govmomi/simulator/esx"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -29,7 +29,10 @@ type World struct {
 	Datacenter string   `json:"datacenter"`
 	Cluster    string   `json:"cluster"`
 	Datastores []string `json:"datastores"`
-	PortGroups []string `json:"port_groups"`
+	PortGroups []struct {
+		Name  string `json:"name"`
+		Ports int32  `json:"ports"`
+	} `json:"port_groups"`
 	Templates  []struct {
 		Folder string `json:"folder"`
 		Name   string `json:"name"`
@@ -52,8 +55,6 @@ func main() {
 	var world World
 	must(json.Unmarshal(text, &world))
 
-	// Real machines have neither a floppy drive nor keyboards on IDE; the simulator gives every machine its
-	// list of default devices, so the ones that no product has are taken out of it.
 	model := simulator.VPX()
 	model.Machine = 0
 	model.Host = 0
@@ -63,12 +64,27 @@ func main() {
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword("tester", "not-a-secret")}
 	model.Service.TLS = new(tls.Config)
 	model.Service.RegisterEndpoints = true
-	_ = esx.VirtualDevice
 	server := model.Service.NewServer()
 	defer server.Close()
 	must(furnish(server.URL, world, *folder))
+	go refuse(filepath.Join(*folder, "refuse"))
 	fmt.Println(server.URL.Host)
 	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// refuse lets every change of a guest fail for as long as a file is there.
+func refuse(file string) {
+	for ; ; time.Sleep(50 * time.Millisecond) {
+		var methods []string
+		if _, err := os.Stat(file); err == nil {
+			methods = []string{"ReconfigVMTask"}
+		}
+		for _, found := range simulator.Map.All("VirtualMachine") {
+			simulator.Map.WithLock(found, func() {
+				found.Entity().DisabledMethod = methods
+			})
+		}
+	}
 }
 
 // furnish gives the simulator's only datacenter the names and things of the world.
@@ -120,8 +136,9 @@ func furnish(address *url.URL, world World, folder string) error {
 	for _, found := range switches {
 		if dvs, ok := found.(*object.DistributedVirtualSwitch); ok {
 			var specs []types.DVPortgroupConfigSpec
-			for _, name := range world.PortGroups {
-				specs = append(specs, types.DVPortgroupConfigSpec{Name: name, NumPorts: 64,
+			for _, group := range world.PortGroups {
+				specs = append(specs, types.DVPortgroupConfigSpec{Name: group.Name, NumPorts: group.Ports,
+					AutoExpand: types.NewBool(false),
 					Type: string(types.DistributedVirtualPortgroupPortgroupTypeEarlyBinding)})
 			}
 			task, err := dvs.AddPortgroup(ctx, specs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -25,6 +26,9 @@ _SECRETS = ("USER", "PASSWORD", "ENABLE", "SNMP_AUTH", "SNMP_PRIV")
 
 def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     """Do one of the verbs and return the exit code: 3 differences, 4 devices that could not be read."""
+    if any(not re.fullmatch(r"[^=]+=[^=]+:\d{1,5}", x) for x in getattr(options, "at", None) or ()):
+        print("topology: --at is NAME=HOST:PORT", file=sys.stderr)
+        return USAGE
     every = devices_of(plan)
     devices = [d for d in every if chosen(d, options.hosts)]
     if not devices:
@@ -46,6 +50,12 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
 def chosen(device: Device, patterns: list[str] | None) -> bool:
     """Say whether one of the patterns names a device or its site."""
     return not patterns or any(fnmatchcase(device.name, p) or fnmatchcase(device.site.slug, p) for p in patterns)
+
+
+def target_of(device: Device, at: dict[str, str]) -> tuple[str, int]:
+    """Return address and port of a device: the plan's, or where a forwarded port leads to it."""
+    host, _, port = at.get(device.name, f"{device.address}:22").rpartition(":")
+    return host, int(port)
 
 
 def secrets_of(environment: object) -> dict[str, str]:
@@ -86,10 +96,7 @@ class Work:
         self.devices = {d.name: d for d in devices}
         self.expected, self.secrets, self.options = expected, secrets, options
         at = dict(x.split("=", 1) for x in getattr(options, "at", None) or ())
-        self.targets = []
-        for device in devices:
-            host, _, port = at.get(device.name, device.address).rpartition(":")
-            self.targets.append(Target(device, host or port, int(port) if host else 22))
+        self.targets = [Target(d, *target_of(d, at)) for d in devices]
         path = getattr(options, "known_hosts", None)
         self.keys = Keys(Path(path) if path else Path("build/devices") / f"{inventory.resolve().name}.known_hosts")
         self.limit = float(getattr(options, "limit", None) or LIMIT)

@@ -112,9 +112,17 @@ class Session:
                 )  # fmt: skip
             else:
                 self.link = _driver(self)
+            if self.target.device.profile.family == "ios" and not self.link.check_enable_mode():
+                self._privileged()
         except Exception as error:
             self.close()
             raise _explained(error) from None
+
+    def _privileged(self) -> None:
+        try:
+            self.link.enable()
+        except (ValueError, ReadTimeout):
+            raise DeviceError("login", "it gives no privileged mode; set TOPOLOGY_DEVICE_ENABLE") from None
 
     def _client(self) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
@@ -228,10 +236,12 @@ class Session:
                 self.link.write_channel(_SAFE)
                 self.link.read_until_pattern(pattern=r"released", read_timeout=ANSWER)
             elif family == "ios":
+                # saved first: a session that ends between the two reloads into what was proven
+                said = self._ask("write memory", expect_string=r"#\s*$", strip_prompt=False)
+                if "OK" not in said:
+                    raise DeviceError("answer", f"it could not save: {_last(said)}")
                 if armed:
-                    self._ask("reload cancel", expect_string=r"#")
-                    self.link.find_prompt()
-                self.link.save_config()
+                    self._ask("reload cancel", expect_string=r"#\s*$")
             elif family == "airos":
                 said = self._ask("cfgmtd -w -p /etc/ && echo kept")
                 if "kept" not in said.replace("echo kept", ""):

@@ -76,7 +76,8 @@ def device_of(plan: Plan, facts: DevicesFile, host: Host) -> Device | None:
     """Return a host as a device; None without a profile or a place in the management network."""
     site = plan.sites[host.site]
     link = radio_link(plan, host) if host.kind == "radio" else None
-    name = host.device_profile or profile_name(facts, host.kind, site.place.kind, link.name if link else None)
+    own = host.device_profile if host.kind == "switch" else None
+    name = own or profile_name(facts, host.kind, site.place.kind, link.name if link else None)
     interface = next((i for i in host.interfaces if i.network == MANAGEMENT), None)
     if name is None or name not in facts.profiles or interface is None:
         return None

@@ -262,18 +262,19 @@ def _ios_vlans(text: str) -> dict[str, Things]:
     return {"vlan": {vlan: {"name": name} for vlan, name in rows}}
 
 
+_STATUS = re.compile(
+    r"^((?:Fa|Gi|Te|Tw|Fo|Hu)\S*\d)\s.*?\s?(connected|notconnect|disabled|err-disabled|inactive|monitoring|suspended|"
+    r"sfpAbsent|up|down)\s+(?:\d+|trunk|routed|unassigned)\s",
+    re.MULTILINE,
+)
+"""A row of `show interfaces status`; a long description moves the columns."""
+
+
 def _ios_interfaces(text: str) -> dict[str, Things]:
-    head = next((x for x in text.splitlines() if x.startswith("Port ")), None)
-    if head is None:
+    rows = _STATUS.findall(text)
+    if not rows:
         raise ValueError("no table")
-    at = head.index("Status")
-    rows = [x for x in text.splitlines() if re.match(r"\w+\d", x)]
-    return {
-        "link": {
-            _long(x.split()[0]): {"state": "up" if x[at:].split()[0] == "connected" else x[at:].split()[0]}
-            for x in rows
-        }
-    }
+    return {"link": {_long(port): {"state": "up" if state == "connected" else state} for port, state in rows}}
 
 
 def _ios_snmp(text: str) -> dict[str, Things]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from topology.document import markup as m
 from topology.document.book import Book, Page
+from topology.guests import guests_of
 from topology.schema import Application, AppsFile
 
 PATH = "applications.md"
@@ -29,11 +30,14 @@ def page(book: Book) -> Page | None:
     if apps.assumption:
         blocks.append(m.note("note", t("Asumsi", "Assumption"), m.text(apps.assumption)))
     blocks += ["## " + t("Kelompok dan tahun", "Groups and years"), _years(book, apps)]
+    if book.plan.district.vsphere is not None:
+        blocks += ["## " + t("Mesin virtual per tahun", "Virtual machines per year"), *_guests(book)]
     for group in apps.groups:
         chosen = [a for a in apps.applications if a.group == group.name]
         chosen.sort(key=lambda a: (a.year, a.number))
         blocks += ["## " + m.text(group.name), _group(book, apps, sites, chosen)]
-    return Page(PATH, t("Aplikasi", "Applications"), ("apps.yml",), m.join(*blocks))
+    sources = ("apps.yml",) if book.plan.district.vsphere is None else ("apps.yml", "vsphere.yml")
+    return Page(PATH, t("Aplikasi", "Applications"), sources, m.join(*blocks))
 
 
 def _years(book: Book, apps: AppsFile) -> str:
@@ -54,6 +58,33 @@ def _years(book: Book, apps: AppsFile) -> str:
     rows.append((f"**{t('Jumlah', 'Total')}**", *(t.number(n) for n in totals), f"**{t.number(sum(totals))}**"))
     head = (t("Kelompok", "Group"), *years, t("Jumlah", "Total"))
     return m.table(head, rows, right=tuple(range(1, len(years) + 2)))
+
+
+def _guests(book: Book) -> tuple[str, str]:
+    """Return what the rollout asks of vSphere, year by year, and the table of it."""
+    t, vsphere = book.t, book.plan.district.vsphere
+    assert vsphere is not None
+    planned = guests_of(book.plan, 2100)
+    rows = []
+    for year in sorted({g.year for g in planned}):
+        new, all_ = [g for g in planned if g.year == year], [g for g in planned if g.year <= year]
+        figures = (len(new), len(all_), sum(g.vcpu for g in all_), sum(g.memory_mb for g in all_) // 1024)
+        state = t("dibuat", "made") if year <= vsphere.rollout else t("direncanakan", "planned")
+        rows.append((str(year), *(t.number(n) for n in (*figures, sum(g.disk_gb for g in all_))), state))
+    head = (
+        t("Tahun", "Year"),
+        t("Baru", "New"),
+        t("Jumlah", "Total"),
+        "vCPU",
+        t("Memori (GB)", "Memory (GB)"),
+        "Disk (GB)",
+        t("Keadaan", "State"),
+    )
+    said = t(
+        f"vSphere membuat mesin virtual sampai tahun {vsphere.rollout}; angka ukuran dijumlahkan dari semua lokasi.",
+        f"vSphere makes virtual machines up to {vsphere.rollout}; sizes are sums over all sites.",
+    )
+    return said, m.table(head, rows, right=(1, 2, 3, 4, 5))
 
 
 def _group(book: Book, apps: AppsFile, sites: list[str], chosen: list[Application]) -> str:

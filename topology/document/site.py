@@ -21,6 +21,7 @@ from topology.document.language import (
     SITE_KINDS,
     Language,
 )
+from topology.document.switches import switches
 from topology.routing import autonomous_system
 
 MINUTES_PER_YEAR = 365.25 * 24 * 60
@@ -47,6 +48,7 @@ def page(book: Book, site: SitePlan) -> Page:
         "## Gateway" if t.code == "id" else "## Gateways",
         *(_gateway(book, host) for host in gateways),
         _section(t("Perangkat", "Devices"), _devices(book, here, devices)),
+        _section(t("Port switch", "Switch ports"), switches(book, site)),
         _section(t("Mesin virtual aplikasi", "Virtual machines of applications"), _guests(book, here, guests)),
         _section(t("Tautan", "Links"), _links(book, here, links)),
         _section(t("Desa dan kelurahan", "Villages"), _villages(book, here, site)),
@@ -60,6 +62,8 @@ def page(book: Book, site: SitePlan) -> Page:
         sources.append("backbone.yml")
     if guests:
         sources.append("apps.yml")
+    if book.plan.district.devices is not None:
+        sources.append("devices.yml")
     return Page(here.path, site.place.data.name, tuple(sources), body)
 
 

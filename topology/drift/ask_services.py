@@ -29,8 +29,11 @@ def sections(expected: Expected) -> Iterator[tuple[str, str]]:
     if "files" in things:
         # its exit code judges as well; what it says is judged here
         yield "nas", "/usr/local/sbin/nas status --json; true"
-    if expected.of_kind("backup"):
-        yield "backups", "date +%s; runuser -u postgres -- pgbackrest --output=json info"
+    stanzas = [f"{e.of[0]}/backup/{e.thing}/backup.info" for e in expected.of_kind("backup")]
+    if stanzas:
+        # until the first backup this file is as old as the repository
+        made = f"stat -c 'made %Y %n' {' '.join(map(shlex.quote, stanzas))} 2>/dev/null"
+        yield "backups", f"date +%s; {made}; echo; runuser -u postgres -- pgbackrest --output=json info"
     if expected.looks_for("share", "right"):
         paths = [e.thing for e in expected.of_kind("right")]
         stat = ["xargs stat -c '%a %u %g %n' 2>/dev/null <<'TOPOLOGY_PATHS'", *paths, "TOPOLOGY_PATHS"]

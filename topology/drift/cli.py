@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from topology.allocate import Host, Plan
+from topology.devices.drift import drift as device_drift
+from topology.devices.model import KINDS
 from topology.drift import history, report, unknown
 from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
@@ -28,7 +30,7 @@ FINE, USAGE, DIFFERENT = 0, 2, 3
 def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     """Sweep and report; return 0 when everything is as planned, 3 when not, 2 when nobody was to be asked."""
     chosen = [h for h in plan.hosts.values() if h.managed and _wanted(h, options.hosts)]
-    if not chosen:
+    if not chosen and not any(h.kind in KINDS and _wanted(h, options.hosts) for h in plan.hosts.values()):
         print("topology: no managed host matches; `topology plan --csv` lists hosts", file=sys.stderr)
         return USAGE
     if options.unknown:
@@ -42,17 +44,18 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         observed = asyncio.run(sweep(hosts, progress))
     finally:
         progress.close()
-    findings = [f for login, expected in hosts for f in judge(expected, observed[login.host])]
+    devices, more, blind = device_drift(plan, inventory, options, context)
+    findings = [*more, *(f for login, expected in hosts for f in judge(expected, observed[login.host]))]
     findings = sorted((*findings, *judge_together(together(plan), {e.host: e for _, e in hosts}, observed)))
     path = Path(options.history) if options.history else _history(inventory)
     change = None
     try:
-        change = history.record(path, at, [login.host for login, _ in hosts], findings)
+        change = history.record(path, at, [e.host for e in (*devices, *(e for _, e in hosts))], findings)
     except (OSError, sqlite3.Error) as error:
         print(f"topology: {path}: {error}; since when findings stand is not known", file=sys.stderr)
     done = report.Report(
-        at, time.monotonic() - begun, {e.host: e.site for _, e in hosts},
-        {e.host: len(e.expectations) for _, e in hosts}, tuple(findings), change,
+        at, time.monotonic() - begun, {e.host: e.site for e in (*devices, *(e for _, e in hosts))},
+        {e.host: len(e.expectations) for e in (*devices, *(e for _, e in hosts))}, tuple(findings), change,
     )  # fmt: skip
     if options.remedies:
         from topology.drift.remedy import as_json, remedy
@@ -70,7 +73,7 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         sys.stdout.write(report.text(done, only_changes=options.since))
     if unread:
         print(f"not read, no reading of their platform yet: {', '.join(unread)}", file=sys.stderr)
-    return DIFFERENT if findings or unread else FINE
+    return DIFFERENT if findings or unread or blind else FINE
 
 
 def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int:
@@ -80,7 +83,7 @@ def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int
         print("topology: no gateway matches; gateways see who is in a network", file=sys.stderr)
         return USAGE
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    hosts = [(login_of(h.name, variables(plan, h)), Expected(h.name, h.site, h.platform, (), ())) for h in gateways]
+    hosts = [(_login(plan, h, options.ssh_config), Expected(h.name, h.site, h.platform, (), ())) for h in gateways]
     progress = Progress("asking")
     try:
         found = unknown.find(plan, asyncio.run(sweep(hosts, progress, make=unknown.script)))

@@ -10,7 +10,7 @@ from topology.expect.model import Expected
 def derive(expected: Expected, observed: Observed) -> Observed:
     """Return what was read, with the kinds that follow from others."""
     wanted = expected.of_kind("daemon")
-    if not wanted or observed.failed or "daemon" in observed.kinds:  # a reader may say it by itself
+    if not wanted or observed.failed or "daemon" in observed.kinds:
         return observed
     kinds, unobserved = dict(observed.kinds), dict(observed.unobserved)
     silent = [k for k in ("service", "file") if k not in kinds or k in unobserved]

@@ -16,7 +16,8 @@ from topology.expect.compile import fingerprint
 KINDS = {
     "files": ("file",), "packages": ("package",), "services": ("service",), "listeners": ("listen",),
     "addresses": ("address",), "routes": ("route",), "ways": ("route",), "sysctls": ("sysctl",),
-    "users": ("user", "key"), "mounts": ("mount",), "ruleset": ("ruleset",), "shape": ("shape",),
+    "users": ("user", "key"), "mounts": ("mount",), "ruleset": ("ruleset",),
+    "shape": ("shape",),
     "peers": ("peer", "tunnel"), "neighbours": ("neighbour",), "time": ("time",),
 }  # fmt: skip
 """Section of the script -> kinds of things read in it."""

@@ -92,7 +92,8 @@ def _addresses(text: str) -> dict[str, Things]:
             plain = ipaddress.ip_interface(f"{address.split('%')[0]}/{int(length)}")
             if not interface:
                 raise ValueError(line)
-            things[f"{interface} {plain}"] = {}
+            # what a provider's router advertises is no plan's (ifconfig(8): autoconf)
+            things[f"{interface} {plain}"] = {"owned": False} if " autoconf" in line else {}
     if not interface:
         raise ValueError("no interface at all")
     return {"address": things}

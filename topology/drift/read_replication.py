@@ -58,11 +58,15 @@ def _cluster(text: str) -> dict[str, Things]:
     role, positions = _ROLES.get(said["role"], str(said["role"])), said.get("xlog") or {}
     things: Things = {
         "database": {
-            "state": said["state"], "role": role, "timeline": said.get("timeline", "unknown"),
+            "state": said["state"], "role": role,
             "maintenance": bool(said.get("pause", False)), "synchronous": bool(said.get("sync_standby", False)),
             "replay": "paused" if positions.get("paused") else "going on",
         }
     }  # fmt: skip
+    # Patroni 3.0 says null of a standby's timeline; a member that does not run knows neither
+    for field, name in (("timeline", "timeline"), ("system", "database_system_identifier")):
+        if said.get(name) is not None:
+            things["database"][field] = said[name]
     if role == "primary":
         things[f"database to {first.strip()}"] = {"state": "streaming", "sync": "itself"}
         for stream in said.get("replication", ()):
@@ -72,14 +76,19 @@ def _cluster(text: str) -> dict[str, Things]:
 
 
 def _backups(text: str) -> dict[str, Things]:
-    first, _, rest = text.partition("\n")
+    head, _, rest = text.partition("\n\n")
+    first, *lines = head.splitlines()
+    # made TIME FOLDER/NAME/backup.info
+    made = {line.split("/")[-2]: int(line.split(" ")[1]) for line in lines if line.startswith("made ")}
     now, things = int(first), Things()
     for stanza in json.loads(rest):
+        name, status = stanza["name"], stanza["status"]
         ends = [int(b["timestamp"]["stop"]) for b in stanza["backup"] if not b.get("error")]
-        status = stanza["status"]
-        things[stanza["name"]] = {
-            "status": status["message"] if status["code"] else "ok", "age": now - max(ends) if ends else "none yet",
-            "backups": len(ends),
+        empty = status["code"] == 2 and name in made  # no valid backups (pgBackRest, command info)
+        since = [*ends, *([made[name]] if empty else [])]
+        things[name] = {
+            "status": "none yet" if empty else status["message"] if status["code"] else "ok",
+            "age": now - max(since) if since else "never", "backups": len(ends),
         }  # fmt: skip
     return {"backup": things}
 

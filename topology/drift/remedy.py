@@ -229,7 +229,7 @@ _KINDS: dict[str, Callable[[Expected, Finding], Steps]] = {
     "file": _file, "package": _roles, "service": _service, "listen": _listen, "address": _address, "route": _route,
     "sysctl": _mark("kernel"), "user": _user, "key": _key, "ruleset": _ruleset, "shape": _mark("filter"),
     "peer": _peer, "tunnel": _peer, "neighbour": _mark("routing"), "time": _mark("time"), "mount": _mount,
-    "daemon": _daemon, "dhcp": _roles, "answer": _mark("names"), "table": _mark("filter"),
+    "daemon": _daemon, "dhcp": _roles, "share": _roles, "table": _ruleset, "answer": _mark("names"),
 }  # fmt: skip
 
 

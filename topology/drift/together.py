@@ -33,8 +33,8 @@ def _one(one: Together, expected: Mapping[str, Expected], observed: Mapping[str,
         seen = observed[name]
         if seen.failed or one.kind in seen.unobserved or one.kind not in seen.kinds:
             silent.append(name)
-        elif one.thing in seen.kinds[one.kind]:
-            values[name] = seen.kinds[one.kind][one.thing].get(one.field)
+        elif one.field in (fields := seen.kinds[one.kind].get(one.thing, {})):
+            values[name] = fields[one.field]
     if one.once is None:
         yield from _same(one, expected, values)
     else:

@@ -15,7 +15,7 @@ from topology.expect.daemons import daemons
 from topology.expect.groups import Together
 from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf, Whole
 from topology.expect.units import Unit, packages, units, variables
-from topology.render import Files, knot, render_host
+from topology.render import Files, knot, nas, postgresql, render_host
 from topology.render.common import Context, context_of, with_lengths
 from topology.render.wireguard import FOLDERS, KEY_FILE
 
@@ -39,6 +39,11 @@ _LISTENERS = {
     "usr/local/etc/frr/frr.conf": (
         ("179/tcp", "bgpd"), ("3784/udp", "bfdd"), ("3785/udp", "bfdd"), ("4784/udp", "bfdd"),
     ),
+    "etc/default/etcd": ((f"{postgresql.ETCD}/tcp", "etcd"), (f"{postgresql.ETCD_PEER}/tcp", "etcd")),
+    "etc/patroni/config.yml": ((f"{postgresql.REST}/tcp", "patroni"), (f"{postgresql.SQL}/tcp", "postgres")),
+    "etc/haproxy/haproxy.cfg": ((f"{postgresql.PROXY}/tcp", "haproxy"),),
+    "etc/pgbackrest/pgbackrest.conf": ((f"{postgresql.BACKUP}/tcp", "pgbackrest"),),
+    "etc/pgbackrest.conf": ((f"{postgresql.BACKUP}/tcp", "pgbackrest"),),
 }  # fmt: skip
 """Rendered file -> ports (IANA's) and programs of the daemon it configures."""
 _RULES = ("etc/nftables.conf", "etc/topology/shape.nft", "etc/pf.conf")
@@ -63,6 +68,7 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
         *freebsd.tables(files), *zones.zones(plan, host),
         *replication.replication(files), *replication.backups(files), *replication.shares(files),
         *replication.certificates(files, host.name, plan.district.facts.domain),
+        *_nas(context, host, files), *_kept(files),
     ]  # fmt: skip
     owned = tuple(f"/{p}" for u in applied for p in u.owned)
     kept = tuple(f"*/{name}" for u in applied for name in u.keep)
@@ -290,6 +296,34 @@ def _time(plan: Plan, host: Host) -> Iterator[Expectation]:
     isolated = {n for z in plan.district.policy.zones.values() if z.isolated for n in z.networks}
     if own not in isolated:
         yield Expectation("time", "clock", {"synchronised": True, "offset": AtMost(OFFSET, "s")})
+
+
+def _nas(context: Context, host: Host, files: Files) -> Iterator[Expectation]:
+    """The data disk, the file server where the lease is, and people's accounts."""
+    if "etc/samba/smb.conf" not in files:
+        return
+    yield Expectation("mount", "/srv/nas", {"mode": "rw"})
+    for entry in context.plan.district.services[nas.SERVICE].ports:
+        yield Expectation("listen", f"{entry.port}/{entry.protocol}", {"program": "smbd"}, optional=True)
+    yield Expectation("service", "smbd", {"enabled": "masked"})
+    account = {"shell": "/bin/sh", "administrator": False, "password": "locked"}
+    yield Expectation("user", nas.PEER_USER, account)
+    for line in files[nas.AUTHORIZED].splitlines():
+        if not line.startswith("#"):
+            yield Expectation("key", f"{nas.PEER_USER} {fingerprint(line)}")
+    for person in nas.current(context):
+        yield Expectation("user", person.name, account | {"shell": nas.NO_SHELL})
+
+
+def _kept(files: Files) -> Iterator[Expectation]:
+    """Yield what a host made itself and may not show: its key, and a database member's passwords."""
+    if "etc/patroni/config.yml" in files or "etc/pgbackrest.conf" in files:
+        want = {"owner": "root", "group": "ssl-cert", "mode": "640"}
+        yield Expectation("file", f"{postgresql.TLS}/host.key", want)
+    if "etc/patroni/config.yml" in files:
+        for name in ("secrets.json", "member.env"):
+            want = {"owner": "root", "group": "root", "mode": "600"}
+            yield Expectation("file", f"/etc/topology/postgresql/{name}", want)
 
 
 def _neighbours(plan: Plan, host: Host) -> Iterator[Expectation]:

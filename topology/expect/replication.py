@@ -46,10 +46,13 @@ def replication(files: Files) -> Iterator[Expectation]:
 
 
 def backups(files: Files) -> Iterator[Expectation]:
-    """Yield the backups of every database cluster that a repository keeps."""
-    for stanza in re.findall(r"^\[(\w+)\]$", files.get(_REPOSITORY, ""), re.MULTILINE):
-        if stanza != "global":
-            yield Expectation("backup", stanza, {"status": "ok", "age": AtMost(BACKUP_AGE, "s")})
+    """Yield the backups of every database cluster that a repository keeps; a new one has a day to make its first."""
+    text = files.get(_REPOSITORY, "")
+    path = re.search(r"^repo1-path=(\S+)$", text, re.MULTILINE)
+    for stanza in re.findall(r"^\[(\w+)\]$", text, re.MULTILINE):
+        if stanza != "global" and path:
+            want = {"status": OneOf(("ok", "none yet")), "age": AtMost(BACKUP_AGE, "s")}
+            yield Expectation("backup", stanza, want, of=(path[1],))
 
 
 def shares(files: Files) -> Iterator[Expectation]:
@@ -84,6 +87,7 @@ def together(plan: Plan) -> Iterator[Together]:
     if members:
         yield Together("replication", DATABASE, "role", members, once="primary")
         yield Together("replication", DATABASE, "timeline", members)
+        yield Together("replication", DATABASE, "system", members)
     if len(members) > 1:
         yield Together("replication", DATABASE, "synchronous", members, once=True)
         for name in members:

@@ -67,6 +67,20 @@ def inside(names: LabNames, host: str, command: Sequence[str], stdin: str | None
     )
 
 
+def over_ssh(names: LabNames, host: str, command: Sequence[str], stdin: str | None) -> subprocess.CompletedProcess[str]:
+    """Run `command` as root in a virtual machine, and return what it printed."""
+    return subprocess.run(
+        ssh_command(names, host, ["sudo", *command]),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=tool_environment(),
+    )
+
+
 def _without_machine_rights() -> list[str]:
     """Return what keeps a command from having more rights than its host has.
 
@@ -91,10 +105,12 @@ def wait_for_ssh(
     seconds: float,
     answered: Callable[[str], None],
     still_alive: Callable[[str], str],
+    greeting: float = 1.0,
 ) -> None:
     """Wait until every host's SSH server greets; `addresses` is by host name.
 
-    `still_alive` returns why a host will never answer, or nothing.
+    `still_alive` returns why a host will never answer, or nothing. `greeting` is how many seconds a server may
+    take: a virtual machine without KVM would be kept from booting by connections that are given up and begun anew.
     """
     failures: list[LabError] = []
     given_up = threading.Event()
@@ -102,7 +118,7 @@ def wait_for_ssh(
     def work() -> None:
         try:
             _enter_network(NETNS_ROOT / names.controller_netns)
-            _poll(addresses, seconds, answered, still_alive, given_up)
+            _poll(addresses, seconds, answered, still_alive, given_up, greeting)
         except LabError as error:
             failures.append(error)
 
@@ -117,10 +133,12 @@ def wait_for_ssh(
         raise failures[0]
 
 
-def ssh_answers(names: LabNames, addresses: dict[str, str]) -> bool:
+def ssh_answers(names: LabNames, addresses: dict[str, str], *, seconds: float = 2.0) -> bool:
     """Say whether the SSH server of every host greets right now."""
     try:
-        wait_for_ssh(names, addresses, seconds=2, answered=lambda _: None, still_alive=lambda _: "")
+        wait_for_ssh(
+            names, addresses, seconds=seconds, answered=lambda _: None, still_alive=lambda _: "", greeting=seconds / 2
+        )
     except LabError:
         return False
     return True
@@ -132,11 +150,12 @@ def _poll(
     answered: Callable[[str], None],
     still_alive: Callable[[str], str],
     given_up: threading.Event,
+    greeting: float,
 ) -> None:
     deadline = time.monotonic() + seconds
 
     def wait(host: str) -> None:
-        while not _greets(addresses[host]):
+        while not _greets(addresses[host], greeting):
             reason = still_alive(host)
             if not reason and time.monotonic() > deadline:
                 reason = f"host {host} did not answer SSH within {seconds:.0f} seconds"
@@ -156,15 +175,15 @@ def _poll(
             given_up.set()
 
 
-def _greets(address: str) -> bool:
-    """Say whether an SSH server greets there.
+def _greets(address: str, greeting: float) -> bool:
+    """Say whether an SSH server greets there, within `greeting` seconds once connected.
 
     A closed port refuses at once; a host without its address yet does not answer at all, so
     the wait is short and the next round tries again.
     """
     try:
         with socket.create_connection((address, 22), timeout=0.2) as connection:
-            connection.settimeout(1.0)
+            connection.settimeout(greeting)
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from topology.lab import state
+from topology.lab import state, vm
 from topology.lab.files import remove_tree
 from topology.lab.image import BUILD_LOCK, image_directory
 from topology.lab.locks import waiting_lock
@@ -20,7 +20,9 @@ def clean_cache(*, everything: bool = False) -> list[str]:
     if not CACHE_ROOT.is_dir():
         return []
     with waiting_lock(BUILD_LOCK, f"{BUILD_LOCK} has been held for ten minutes; fuser says by whom"):
-        kept = set() if everything else {image_directory(), mirror_directory()}
+        kept = set() if everything else {
+            image_directory(), image_directory("vm"), mirror_directory(), vm.mirror_disk_path().parent,
+        }  # fmt: skip
         if STATE_ROOT.is_dir():
             labs = [LabNames(entry.name) for entry in STATE_ROOT.iterdir() if entry.is_dir()]
             known = [found for found in map(state.read, labs) if found is not None]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from topology.lab import cgroups, disks
+from topology.lab import cgroups, disks, freebsd, vm
 from topology.lab.commands import tool_environment
 from topology.lab.errors import LabError
-from topology.lab.image import root_of
+from topology.lab.image import image_directory, root_of
 from topology.lab.keys import KeyPair
 from topology.lab.names import (
     LAB_UID,
@@ -63,7 +63,11 @@ def prepare_disk(spec: LabSpec, host: LabHost, disk: Disk, host_key: KeyPair, lo
     for name in ("upper", "work", "root"):
         (data / name).mkdir(mode=0o755, parents=True, exist_ok=True)
     names.host_state(host.name).mkdir(mode=0o755, parents=True, exist_ok=True)
-    upper = _Upper(root_of(disk.image), data / "upper")
+    image = image_directory("vm") if host.kind == "vm" else disk.image
+    if host.system == "freebsd":
+        freebsd.make_disk(spec, host, login_key, host_key.private)
+        return
+    upper = _Upper(root_of(image), data / "upper")
     address = f"{spec.management_address(host)}/{spec.management.prefixlen}"
     upper.write("etc/hostname", f"{host.name}\n")
     upper.write("etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost ip6-localhost\n")
@@ -81,6 +85,11 @@ def prepare_disk(spec: LabSpec, host: LabHost, disk: Disk, host_key: KeyPair, lo
     upper.own(f"home/{LAB_USER}/.ssh", LAB_UID, 0o700)
     upper.own(f"home/{LAB_USER}", LAB_UID, 0o755)
     upper.age("var/lib/apt/lists")
+    if host.kind == "vm":
+        for name, text in vm.own_files(spec, host).items():
+            upper.write(name, text)
+        upper.make(MIRROR_IN_HOST.lstrip("/"))
+        vm.make_disk(names, host.name, image)
 
 
 def _machine_id(lab: str, host: str) -> str:
@@ -112,6 +121,10 @@ class _Upper:
         self._make_parents(self._upper / name)
         os.utime(self._upper / name, (0, 0))
 
+    def make(self, name: str) -> None:
+        """Make a directory."""
+        self._make_parents(self._upper / name)
+
     def _make_parents(self, directory: Path) -> None:
         """Make a directory with the mode it has in the image, which the upper layer would hide."""
         if directory.exists():
@@ -127,7 +140,10 @@ class _Upper:
 
 
 def start(spec: LabSpec, host: LabHost, disk: Disk, *, fresh_network: bool = False) -> None:
-    """Start a host's container; it boots by itself from here on."""
+    """Start a host's container or machine; it boots by itself from here on."""
+    if host.kind == "vm":
+        vm.start(spec, host)
+        return
     names = LabNames(spec.name)
     data = names.host_data(host.name)
     layers = {"lowerdir": root_of(disk.image), "upperdir": data / "upper", "workdir": data / "work"}
@@ -228,12 +244,13 @@ def host_status(spec: LabSpec, host: LabHost) -> HostStatus:
     """Return whether a host runs; a host that runs may still be booting."""
     names = LabNames(spec.name)
     address = str(spec.management_address(host))
-    if nspawn_pid(names, host.name) is not None:
+    if (vm.qemu_pid if host.kind == "vm" else nspawn_pid)(names, host.name) is not None:
         return HostStatus(host.name, address, "running", "")
     try:
         code = (names.host_state(host.name) / "ended").read_text(encoding="ascii").strip()
     except OSError:
-        return HostStatus(host.name, address, "dead", "its container is not there")
+        gone = "it was switched off or its QEMU ended" if host.kind == "vm" else "its container is not there"
+        return HostStatus(host.name, address, "dead", gone)
     why = {"0": "it was shut down", "137": "its container was killed"}.get(code, f"it ended with code {code}")
     return HostStatus(host.name, address, "dead", why)
 

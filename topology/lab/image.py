@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from topology.lab import commands, recipe
 from topology.lab.debian import KEYRING, Debian, debian, proxy_options, sources
@@ -16,13 +17,14 @@ from topology.lab.locks import waiting_lock
 from topology.lab.names import CACHE_ROOT, DATA_ROOT
 
 BUILD_LOCK = CACHE_ROOT / "build.lock"
+Kind = Literal["container", "vm"]
 _UNFIT = ("overlay", "nfs", "nfs4", "cifs", "vfat", "9p", "fuse", "virtiofs", "ramfs")
 
 
-def image_key() -> str:
+def image_key(kind: Kind = "container") -> str:
     """Return a short hash of everything the image is made from."""
     source = debian()
-    made_from = [
+    made_from: list[object] = [
         source.suite,
         source.architecture,
         recipe.PACKAGES,
@@ -32,12 +34,14 @@ def image_key() -> str:
         recipe.EMPTIED,
         recipe.STEPS,
     ]
+    if kind == "vm":
+        made_from += [recipe.vm_packages(source.architecture), recipe.VM_FILES]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
 
 
-def image_directory() -> Path:
+def image_directory(kind: Kind = "container") -> Path:
     """Return where the image of the present recipe is, or will be."""
-    return CACHE_ROOT / f"image-{image_key()}"
+    return CACHE_ROOT / f"{'image' if kind == 'container' else 'image-vm'}-{image_key(kind)}"
 
 
 def root_of(image: Path) -> Path:
@@ -61,24 +65,28 @@ def check_filesystems() -> None:
             )
 
 
-def ensure_image() -> Path:
+def ensure_image(kind: Kind = "container") -> Path:
     """Return the image, building it first if it is not in the cache."""
-    image = image_directory()
+    image = image_directory(kind)
     if image.is_dir():
         return image
     with waiting_lock(BUILD_LOCK, f"{BUILD_LOCK} has been held for ten minutes; fuser says by whom"):
         if not image.is_dir():
-            _build(debian(), image)
+            _build(debian(), image, kind)
     return image
 
 
-def _build(source: Debian, image: Path) -> None:
+def _build(source: Debian, image: Path, kind: Kind) -> None:
     if not KEYRING.exists():
         raise LabError(f"{KEYRING} is missing; apt-get install debian-archive-keyring")
     temporary = CACHE_ROOT / f"new-{image.name}"
     for killed in CACHE_ROOT.glob("new-*"):
         _discard(killed)
     temporary.mkdir(parents=True)
+    packages: tuple[str, ...] = recipe.PACKAGES
+    files = recipe.FILES
+    if kind == "vm":
+        packages, files = packages + recipe.vm_packages(source.architecture), files | recipe.VM_FILES
     root = root_of(temporary)
     try:
         options = [f"--aptopt={line}" for line in proxy_options()]
@@ -89,7 +97,7 @@ def _build(source: Debian, image: Path) -> None:
                 "--mode=root",
                 "--variant=minbase",
                 f"--architectures={source.architecture}",
-                f"--include={','.join(recipe.PACKAGES)}",
+                f"--include={','.join(packages)}",
                 f"--keyring={KEYRING}",
                 "--skip=cleanup/apt/lists",
                 *options,
@@ -99,7 +107,7 @@ def _build(source: Debian, image: Path) -> None:
             ],
             what=f"building the base image (Debian {source.suite})",
         )
-        _finish(root)
+        _finish(root, files)
         shutil.move(root / "var/lib/apt/lists", lists_of(temporary))
         (root / "var/lib/apt/lists/partial").mkdir(parents=True)
         os.sync()
@@ -109,9 +117,9 @@ def _build(source: Debian, image: Path) -> None:
         raise
 
 
-def _finish(root: Path) -> None:
+def _finish(root: Path, files: dict[str, tuple[int, str]]) -> None:
     """Turn a plain Debian into a lab host's image."""
-    for name, (mode, text) in recipe.FILES.items():
+    for name, (mode, text) in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -71,6 +71,8 @@ def _client_configuration(spec: LabSpec) -> str:
     for host in spec.hosts:
         address = spec.management_address(host)
         blocks.append(f"Host {host.name} {address}\n    HostName {address}\n")
+        if host.kind == "vm":
+            blocks.append("    ConnectTimeout 60\n    ServerAliveInterval 30\n")
     blocks.append(
         "Host *\n"
         f"    User {LAB_USER}\n"

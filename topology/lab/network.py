@@ -57,7 +57,11 @@ def namespace_inodes(names: LabNames) -> set[tuple[int, int]]:
 def build(spec: LabSpec) -> None:
     """Make all namespaces, bridges and cables of a lab; nothing of it may be there before."""
     names = LabNames(spec.name)
-    every = [names.controller_netns, names.wires_netns, *(names.host_netns(host.name) for host in spec.hosts)]
+    every = [
+        names.controller_netns,
+        names.wires_netns,
+        *(names.host_netns(host.name) for host in spec.hosts if host.kind == "container"),
+    ]
     _batch(None, [f"netns add {name}" for name in every], "making network namespaces")
     for name in (names.controller_netns, names.wires_netns):
         _write_settings(name)
@@ -134,6 +138,14 @@ def _management(spec: LabSpec) -> list[str]:
         f"link set {_MANAGEMENT_BRIDGE} up",
     ]
     for host in spec.hosts:
+        if host.kind == "vm":
+            # QEMU listens here for SSH to the machine, which sees it come from the controller.
+            address = spec.management_address(host)
+            lines += [
+                f"address add {address}/32 dev {_MANAGEMENT_BRIDGE}",
+                f"route replace local {address} dev {_MANAGEMENT_BRIDGE} table local src {network[1]}",
+            ]
+            continue
         port = f"m{host.number}"
         lines += [
             _cable(port, names.host_netns(host.name), MANAGEMENT_INTERFACE, names.lab, host.name),
@@ -156,10 +168,14 @@ def _wires(spec: LabSpec) -> list[str]:
         ]
     for host in spec.hosts:
         for index, interface in enumerate(host.interfaces):
-            port = _port(host.number, index)
+            cable = cable_end(host.number, index)
+            port_of = f"{host.name}:{interface.name} master {bridges[interface.wire]} up"
+            if host.kind == "vm":
+                lines += [f"tuntap add dev {cable} mode tap", f"link set {cable} alias {port_of}"]
+                continue
             lines += [
-                _cable(port, names.host_netns(host.name), interface.name, names.lab, host.name),
-                f"link set {port} alias {host.name}:{interface.name} master {bridges[interface.wire]} up",
+                _cable(cable, names.host_netns(host.name), interface.name, names.lab, host.name),
+                f"link set {cable} alias {port_of}",
             ]
     return lines
 
@@ -169,13 +185,14 @@ def _cable(port: str, netns: str, interface: str, lab: str, host: str) -> str:
     return f"link add {port} type veth peer name {interface} address {mac} netns {netns}"
 
 
-def _port(number: int, index: int) -> str:
+def cable_end(number: int, index: int) -> str:
+    """Return the name of a host's end of a cable, among the wires: `index` counts the host's interfaces."""
     return f"p{number}.{index}"
 
 
 def _ends(spec: LabSpec, wire: str) -> list[tuple[str, str]]:
     return [
-        (f"{host.name}:{interface.name}", _port(host.number, index))
+        (f"{host.name}:{interface.name}", cable_end(host.number, index))
         for host in spec.hosts
         for index, interface in enumerate(host.interfaces)
         if interface.wire == wire

@@ -73,6 +73,17 @@ FILES: dict[str, tuple[int, str]] = {
     ),
 }
 
+VM_FILES: dict[str, tuple[int, str]] = {
+    "etc/initramfs-tools/conf.d/lab.conf": (0o644, "MODULES=most\nCOMPRESS=gzip\n"),
+}
+"""On top of FILES, in the image of a virtual machine."""
+
+
+def vm_packages(architecture: str) -> tuple[str, ...]:
+    """Return what a virtual machine has besides PACKAGES: a kernel, made for virtual hardware."""
+    return ("udev", "kmod", "initramfs-tools", f"linux-image-cloud-{architecture}")
+
+
 REMOVED = (
     "etc/apt/sources.list",
     "etc/update-motd.d/10-uname",

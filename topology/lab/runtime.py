@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from topology.lab import access, cleanup, hosts, locks, machine, network, state
+from topology.lab import access, cleanup, freebsd, hosts, locks, machine, network, state, vm
 from topology.lab.errors import LabError, as_lab_errors
 from topology.lab.hosts import Disk, HostStatus
 from topology.lab.image import check_filesystems, ensure_image, image_directory
@@ -26,6 +27,8 @@ Progress = Callable[[str, int, int], None]
 """Called as (text, done, total)."""
 LabCondition = Literal["down", "up", "degraded", "leftovers", "changing"]
 BOOT_SECONDS = 90.0
+_QEMU_STARTS = 20.0
+"""Seconds after which a machine that boots has a QEMU."""
 _STEPS = 4
 """Steps of `up` before hosts boot: image, mirror, network, disks."""
 
@@ -58,6 +61,8 @@ def up(spec: LabSpec, *, progress: Progress = no_progress) -> bool:
     check_prerequisites()
     check_spec(spec)
     check_filesystems()
+    if _machines(spec):
+        vm.check_prerequisites()
     names = LabNames(spec.name)
     total = len(spec.hosts) + _STEPS
     with as_lab_errors("topology lab up"), locks.lab_lock(names, "topology lab up"):
@@ -68,6 +73,8 @@ def up(spec: LabSpec, *, progress: Progress = no_progress) -> bool:
             progress(f"removing what was there of the lab {spec.name}", 0, total)
             cleanup.remove_lab(names)
         disk = _ensure_disk(progress, total)
+        if _machines(spec):
+            _ensure_machines(spec, progress, total)
         try:
             _boot(spec, disk, progress, total)
         except _BootError:
@@ -91,6 +98,21 @@ def _ensure_disk(progress: Progress, total: int) -> Disk:
     return Disk(image, ensure_mirror())
 
 
+def _machines(spec: LabSpec) -> bool:
+    return any(host.kind == "vm" for host in spec.hosts)
+
+
+def _ensure_machines(spec: LabSpec, progress: Progress, total: int) -> None:
+    if not image_directory("vm").is_dir():
+        progress("building the image of virtual machines, once; about two minutes", 0, total)
+    ensure_image("vm")
+    if any(host.system == "freebsd" for host in spec.hosts):
+        freebsd.image()
+    vm.mirror_disk()
+    said = {"kvm": "KVM", "tcg": "emulation (no KVM here): minutes, not seconds"}[vm.accelerator()]
+    progress(f"virtual machines use {said}", 1, total)
+
+
 def _boot(spec: LabSpec, disk: Disk, progress: Progress, total: int) -> None:
     names = LabNames(spec.name)
     state.write(state.LabState(spec, disk, complete=False))
@@ -99,8 +121,8 @@ def _boot(spec: LabSpec, disk: Disk, progress: Progress, total: int) -> None:
     network.build(spec)
     progress("making keys and disks", 3, total)
     own, keys = make_keys(spec)
-    for host in spec.hosts:
-        hosts.prepare_disk(spec, host, disk, keys[host.name], own.public)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda host: hosts.prepare_disk(spec, host, disk, keys[host.name], own.public), spec.hosts))
     progress(f"booting {len(spec.hosts)} hosts", _STEPS, total)
     for host in spec.hosts:
         hosts.start(spec, host, disk)
@@ -119,16 +141,33 @@ def _wait(spec: LabSpec, waited_for: list[LabHost], progress: Progress, total: i
         done += 1
         progress(f"{host} answers", done, total)
 
+    machines = {host.name for host in waited_for if host.kind == "vm"}
+    begun = time.monotonic()
+
     def still_alive(host: str) -> str:
+        if host in machines and time.monotonic() - begun > _QEMU_STARTS and vm.qemu_pid(names, host) is None:
+            return f"QEMU of host {host} ended while booting; its console is in {names.log(host)}"
         if (names.host_state(host) / "ended").exists():
             return f"host {host} stopped while booting; its console is in {names.log(host)}"
         return ""
 
     addresses = {host.name: str(spec.management_address(host)) for host in waited_for}
+    patience = max(map(_patience, waited_for))
     try:
-        access.wait_for_ssh(names, addresses, seconds=BOOT_SECONDS, answered=answered, still_alive=still_alive)
+        access.wait_for_ssh(
+            names,
+            addresses,
+            seconds=patience,
+            answered=answered,
+            still_alive=still_alive,
+            greeting=vm.GREETING_SECONDS if _machines(spec) else 1.0,
+        )
     except LabError as error:
         raise _BootError(f"{error}; `topology lab down` removes the lab") from None
+
+
+def _patience(host: LabHost) -> float:
+    return vm.BOOT_SECONDS if host.kind == "vm" else BOOT_SECONDS
 
 
 def _is_up(spec: LabSpec) -> bool:
@@ -141,7 +180,8 @@ def _is_up(spec: LabSpec) -> bool:
         return False
     if any(hosts.host_status(spec, host).state != "running" for host in spec.hosts):
         return False
-    return access.ssh_answers(names, {host.name: str(spec.management_address(host)) for host in spec.hosts})
+    addresses = {host.name: str(spec.management_address(host)) for host in spec.hosts}
+    return access.ssh_answers(names, addresses, seconds=2 * vm.GREETING_SECONDS if _machines(spec) else 2.0)
 
 
 def down(name: str, *, progress: Progress = no_progress) -> bool:
@@ -198,12 +238,14 @@ def run(name: str, command: Sequence[str]) -> int:
 def exec_in(
     name: str, host: str, command: Sequence[str], *, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command as root inside a host without SSH, and return what it printed.
+    """Run a command as root inside a host without SSH (a virtual machine: with it), and return what it printed.
 
     A command that runs when its host shuts down holds it up for 10 seconds.
     """
     known = _known(name)
-    return access.inside(LabNames(name), _host(known.spec, host).name, command, stdin)
+    if _host(known.spec, host).kind == "vm":
+        return access.over_ssh(LabNames(name), host, command, stdin)
+    return access.inside(LabNames(name), host, command, stdin)
 
 
 def break_wire(name: str, wire: str, *, silent: bool = False) -> None:
@@ -221,7 +263,8 @@ def kill_host(name: str, host: str) -> None:
     known = _known(name)
     with locks.lab_lock(LabNames(name), f"topology lab kill {host}"):
         # first the cables: nothing may be heard of processes that die, not even that their connections end
-        network.unplug(LabNames(name), _host(known.spec, host).name)
+        if _host(known.spec, host).kind == "container":
+            network.unplug(LabNames(name), host)
         hosts.kill(LabNames(name), host)
         (LabNames(name).host_state(host) / "ended").write_text("137\n", encoding="ascii")
 
@@ -264,7 +307,10 @@ def reboot_host(name: str, host: str) -> None:
     """Reboot a host from inside, and wait until it answers again."""
     known = _known(name)
     names = LabNames(name)
-    before = hosts.init_pid(names, _host(known.spec, host).name)
+    if _host(known.spec, host).kind == "vm":
+        _reboot_machine(name, host)
+        return
+    before = hosts.init_pid(names, host)
     exec_in(name, host, ["systemctl", "reboot"])
     # Looked at from outside, because a look from inside would hold up the shutdown.
     deadline = time.monotonic() + BOOT_SECONDS
@@ -275,13 +321,30 @@ def reboot_host(name: str, host: str) -> None:
     wait_for(name, host)
 
 
-def wait_for(name: str, host: str, *, seconds: float = BOOT_SECONDS) -> None:
+def _reboot_machine(name: str, host: str) -> None:
+    boot = ["cat", "/proc/sys/kernel/random/boot_id"]
+    before = exec_in(name, host, boot).stdout
+    exec_in(name, host, ["systemctl", "--no-block", "reboot"])
+    deadline = time.monotonic() + vm.BOOT_SECONDS
+    while (now := exec_in(name, host, boot).stdout) == before or not now:
+        if time.monotonic() > deadline:
+            raise LabError(f"host {host} did not reboot; its console is in {LabNames(name).log(host)}")
+        time.sleep(1)
+
+
+def wait_for(name: str, host: str, *, seconds: float | None = None) -> None:
     """Wait until a host (one that reboots, say) answers SSH."""
     known = _known(name)
     found = _host(known.spec, host)
+    seconds = seconds or _patience(found)
     address = str(known.spec.management_address(found))
     access.wait_for_ssh(
-        LabNames(name), {host: address}, seconds=seconds, answered=lambda _: None, still_alive=lambda _: ""
+        LabNames(name),
+        {host: address},
+        seconds=seconds,
+        answered=lambda _: None,
+        still_alive=lambda _: "",
+        greeting=vm.GREETING_SECONDS if found.kind == "vm" else 1.0,
     )
 
 

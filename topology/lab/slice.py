@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Literal
 
-from topology.allocate import Plan, sliced
+from topology.allocate import Interface, Plan, sliced
 from topology.lab.spec import LabHost, LabInterface, LabSpec, LabWire
 from topology.render import nas
 
@@ -41,6 +42,17 @@ def lab_spec(plan: Plan) -> LabSpec:
             else:
                 continue
             wires.setdefault(wire.name, wire)
-            interfaces.append(LabInterface(interface.name, wire.name))
-        hosts.append(LabHost(name, numbers[name], tuple(interfaces), nas.DEVICE if host.kind == "nas" else ""))
+            interfaces.append(LabInterface(interface.name, wire.name, _tag(interface)))
+        disk = nas.DEVICE if host.kind == "nas" else ""
+        kind = lab.instances if host.kind == "gateway" else "container"
+        system: Literal["debian", "freebsd"] = "freebsd" if host.platform == "freebsd" else "debian"
+        hosts.append(LabHost(name, numbers[name], tuple(interfaces), kind, system, disk))
     return LabSpec(lab.name, tuple(hosts), tuple(wires.values()), ipaddress.IPv4Network(lab.management))
+
+
+def _tag(interface: Interface) -> int | None:
+    """Return an interface's VLAN id on its trunk: a LAN's own, or a radio link's, which is in its name."""
+    if interface.vlan is not None:
+        return interface.vlan
+    _, dot, tag = interface.name.rpartition(".")
+    return int(tag) if dot and tag.isdigit() and interface.link is not None else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +19,32 @@ class LabInterface:
     """Name inside the host, at most 15 characters."""
     wire: str
     """Name of the wire it is plugged into."""
+    vlan: int | None = None
+    """Id on the trunk port that `name` is made on (`lan.20`), None for a port of its own."""
+
+    @property
+    def port(self) -> str:
+        """Return the name of the port that carries it."""
+        return self.name if self.vlan is None else self.name.rpartition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class LabHost:
-    """One container with systemd, SSH and its own network namespace."""
+    """One machine with systemd and SSH: a container in a network namespace, or a virtual machine."""
 
     name: str
     number: int
     """Host number (>= 2) on the management network; .1 is the controller."""
     interfaces: tuple[LabInterface, ...]
+    kind: Literal["container", "vm"] = "container"
+    system: Literal["debian", "freebsd"] = "debian"
     disk: str = ""
     """Path in the host of a data disk of its own; empty: it has none."""
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Return the ports that carry the interfaces, in order."""
+        return tuple(dict.fromkeys(interface.port for interface in self.interfaces))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,10 @@ def read(names: LabNames) -> LabState | None:
                     LabHost(
                         host["name"],
                         host["number"],
-                        tuple(LabInterface(each["name"], each["wire"]) for each in host["interfaces"]),
-                        host.get("disk", ""),
+                        tuple(LabInterface(each["name"], each["wire"], each["vlan"]) for each in host["interfaces"]),
+                        host["kind"],
+                        host["system"],
+                        host["disk"],
                     )
                     for host in spec["hosts"]
                 ),

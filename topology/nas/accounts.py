@@ -23,14 +23,27 @@ def apply(config: Config) -> list[str]:
     changed = identity(config)
     disk.quotas_on()
     changed += leave(config)
-    if not disk.live(ACCOUNTS).exists():
+    if may_begin(ACCOUNTS):
         disk.create(ACCOUNTS).chmod(0o700)
         changed.append(ACCOUNTS)
+    return changed + folders(config) + _quotas(config)
+
+
+def folders(config: Config) -> list[str]:
+    """Make the folders that are missing: an empty private or public one can be deleted over SMB, and comes back."""
+    changed = []
     for user in config.current().values():
-        changed += _user(user)
+        if disk.live(f"{USERS}/{user.name}").exists() or may_begin(f"{USERS}/{user.name}"):
+            changed += _user(user)
     for agency in config.agencies.values():
-        changed += _agency(agency)
-    return changed + _quotas(config)
+        if disk.live(f"{AGENCIES}/{agency.slug}").exists() or may_begin(f"{AGENCIES}/{agency.slug}"):
+            changed += _agency(agency)
+    return changed
+
+
+def may_begin(name: str) -> bool:
+    """Say whether a dataset may begin empty: never where there is a snapshot, which takeover.promote makes it from."""
+    return not disk.live(name).exists() and not disk.snapshots(name)
 
 
 def identity(config: Config) -> list[str]:

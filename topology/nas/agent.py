@@ -6,81 +6,138 @@ import os
 import socket
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Thread
 
 from . import accounts, disk, lease, peers, takeover
 from .config import LIVE, RUN, SMB, Config, NasError, load, lock, say
 
 STEP = lease.RENEW
+STUCK = 60.0
+"""Seconds after which renewals that do not go round are given up and begun anew."""
+
+
+class Agent:
+    """The state of a run. What takes long is done beside the renewals, which must not wait for it."""
+
+    def __init__(self) -> None:
+        self.config = load()
+        self.valid = 0.0
+        """Until when (monotonic) this NAS may serve."""
+        self.alive = time.monotonic()
+        """When the renewals last went round."""
+        self._job: tuple[str, Future[None]] | None = None
+        self._pool = ThreadPoolExecutor(1)
+        self._ready = 0
+        """The epoch for which everything is in place."""
+
+    def turn(self) -> None:
+        """Renew the lease, or see whose it is, and act on it; NasError with what is in the way."""
+        config = self.config
+        record = lease.read()
+        if record.holder != config.host:
+            self.valid, self._ready = 0.0, 0
+            serve(False)
+            if not record.holder:
+                _begin(config)
+            elif disk.datasets(LIVE):
+                self._beside(f"give up {record.epoch}", lambda: takeover.demote(config, record))
+                raise NasError(f"setting aside what {record.holder} does not have")
+            return
+        if takeover.HANDING.exists():
+            self.valid = 0.0
+            return
+        if self._renew(record) and not serving():
+            if self._ready == record.epoch:
+                serve(True)
+            elif self._beside(f"serve {record.epoch}", lambda: _prepare(config)):
+                self._ready = record.epoch
+                serve(True)
+
+    def _renew(self, record: lease.Record) -> bool:
+        """Ask the others for the lease; say whether this NAS may serve."""
+        config, began, granted = self.config, time.monotonic(), 1
+        with ThreadPoolExecutor(len(config.peers) or 1) as pool:
+            for answer in pool.map(lambda peer: _ask(config, peer, record), config.peers):
+                if answer is None:
+                    continue
+                if answer["granted"]:
+                    granted += 1
+                elif answer["epoch"] > record.epoch:
+                    self.valid = 0.0
+                    serve(False)
+                    lease.put(lease.Record(answer["epoch"], answer["holder"]))
+                    raise NasError(f"{answer['holder']} has taken over (epoch {answer['epoch']})")
+        enough = granted >= config.majority
+        if enough or record.forced:
+            with lock("serving"):
+                if not takeover.HANDING.exists() and lease.renewed(record, forced=not enough):
+                    self.valid = began + lease.HOLD
+        if time.monotonic() > self.valid:
+            raise NasError("no other NAS grants the lease: nothing is served")
+        return True
+
+    def _beside(self, name: str, job: Callable[[], None]) -> bool:
+        """Begin a job, or look at the one that runs; True once this very job is done, NasError when it failed."""
+        if self._job is None:
+            self._job = (name, self._pool.submit(job))
+        running, future = self._job
+        done, _ = wait([future], timeout=1.0)
+        if not done:
+            return False
+        self._job = None
+        if running != name:  # one of another role, whose end nobody has asked for
+            return False
+        future.result()
+        return True
 
 
 def main() -> None:
     """Run until stopped."""
     RUN.mkdir(parents=True, exist_ok=True)
     takeover.HANDING.unlink(missing_ok=True)
-    config = load()
-    valid = 0.0
+    agent = Agent()
     serve(False)
     notify("READY=1")
+    Thread(target=guard, args=(agent,), daemon=True).start()
     said = ""
     while True:
         began = time.monotonic()
         try:
-            config = load()
-            valid = turn(config, valid)
+            agent.config = load()
+            agent.turn()
             now = "serving" if serving() else "standing by"
         except NasError as error:
             now = str(error)
-        if time.monotonic() > valid:
-            serve(False)
         if now != said:
             say(now)
             said = now
-        notify("WATCHDOG=1")
+        agent.alive = time.monotonic()
         time.sleep(max(0.2, STEP - (time.monotonic() - began)))
 
 
-def turn(config: Config, valid: float) -> float:
-    """Renew the lease, or see whose it is; return until when (monotonic) this NAS may serve."""
-    record = lease.read()
-    if record.holder != config.host:
-        serve(False)
-        if record.holder:
-            takeover.demote(config, record)
-        else:
-            _begin(config)
-        return 0.0
-    if takeover.HANDING.exists():
-        return 0.0
-    began = time.monotonic()
-    granted = 1
-    with ThreadPoolExecutor(len(config.peers) or 1) as pool:
-        for answer in pool.map(lambda peer: _renew(config, peer, record), config.peers):
-            if answer is None:
-                continue
-            if answer["granted"]:
-                granted += 1
-            elif answer["epoch"] > record.epoch:
-                serve(False)
-                lease.put(lease.Record(answer["epoch"], answer["holder"]))
-                raise NasError(f"{answer['holder']} has taken over (epoch {answer['epoch']})")
-    if granted >= config.majority or record.forced:
-        with lock("serving"):
-            if lease.read().epoch != record.epoch or takeover.HANDING.exists():
-                return 0.0
-            lease.put(replace(record, forced=record.forced and granted < config.majority))
-        valid = began + lease.HOLD
-        if not serving():
-            takeover.promote(config)
-            accounts.apply(config)
-            serve(True)
-    elif time.monotonic() > valid:
-        raise NasError("no other NAS grants the lease: nothing is served")
-    return valid
+def guard(agent: Agent) -> None:
+    """End serving at the moment the lease runs out, whatever the renewals wait for.
+
+    systemd's watchdog is fed from here: a process that hangs as a whole is killed, and the file server with it.
+    """
+    while True:
+        now = time.monotonic()
+        if now > agent.valid and serving():
+            serve(False)
+        if now - agent.alive < STUCK:
+            notify("WATCHDOG=1")
+        time.sleep(0.5)
 
 
-def _renew(config: Config, peer: str, record: lease.Record) -> peers.Answer | None:
+def _prepare(config: Config) -> None:
+    """Have everything in place that is served."""
+    takeover.promote(config)
+    accounts.apply(config)
+
+
+def _ask(config: Config, peer: str, record: lease.Record) -> peers.Answer | None:
     try:
         return peers.ask(config, peer, "lease", str(record.epoch), config.host)
     except NasError:

@@ -1,9 +1,9 @@
 """The lease: which NAS may serve, and until when.
 
 The active NAS serves only while a majority of all NAS (itself counted) has granted it the lease within the last
-HOLD seconds. Who has granted it grants it to nobody else for GRANT seconds, and GRANT > HOLD: the old one has stopped
-before a new one can begin, whatever is cut. Every change of the holder has a higher epoch; who meets a higher one
-than its own has been taken over and stops.
+HOLD seconds. Who has granted it grants it to nobody else for GRANT seconds, GRANT > HOLD + STOP: the old one has
+stopped before a new one can begin, whatever is cut. Every change of the holder has a higher epoch; who meets a
+higher one than its own has been taken over and stops.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from .config import RUN, STATE, lock, read_json, write_json
 
 RENEW = 3.0
 """Seconds between two renewals."""
-HOLD = 12.0
+HOLD = 15.0
 """Seconds after which the active NAS stops serving without a majority, counted from before it asked."""
-GRANT = 20.0
+STOP = 3.0
+"""Seconds after which a file server that does not stop is killed (TimeoutStopSec of its unit)."""
+GRANT = 25.0
 """Seconds for which who has granted the lease grants it to nobody else."""
 _FILE = STATE / "lease.json"
 _RENEWED = RUN / "renewed"
@@ -74,6 +76,16 @@ def put(record: Record) -> None:
     """Remember the lease as it is said: a forced take-over, or the word of a majority."""
     with lock("lease"):
         _write(read(), record)
+
+
+def renewed(record: Record, *, forced: bool) -> bool:
+    """Note that a majority has renewed the lease; False when this NAS has meanwhile granted it to another."""
+    with lock("lease"):
+        now = read()
+        if (now.epoch, now.holder) != (record.epoch, record.holder):
+            return False
+        _write(now, Record(record.epoch, record.holder, forced, 0.0))
+        return True
 
 
 def release() -> None:

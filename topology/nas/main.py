@@ -100,6 +100,7 @@ def _apply(config: Config) -> list[str]:
     """Apply where people's folders are worked on; the others get them by replication."""
     if lease.read().holder != config.host or not disk.datasets(LIVE):
         return accounts.identity(config)
+    takeover.promote(config)  # folders of people who came back
     return accounts.apply(config)
 
 
@@ -108,6 +109,7 @@ def _replicate(config: Config) -> int:
     if lease.read().holder != config.host:
         return 0
     accounts.leave(config)
+    accounts.folders(config)
     done = replicate.replicate(config, wait=True)
     replicate.report(done)
     return 3 if done.wrong else 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import disk, lease, manifest, store
-from .config import SNAP, STATE, Config, NasError, dataset, lock, say, snapshot
+from .config import LIVE, ROOT, SNAP, STATE, Config, NasError, dataset, lock, say, snapshot
 
 USER = "nas-peer"
 KEY = STATE / "replication_key"
@@ -115,7 +115,7 @@ def serve(config: Config, peer: str, request: str) -> Answer:
                 lease.release()
             return {}
         case ["list"]:
-            return {"snapshots": store.known(), "ready": not disk.datasets(disk.LIVE), "host": config.host}
+            return {"snapshots": store.known(), "ready": not disk.datasets(LIVE), "host": config.host}
         case ["receive", name, snap, digest]:
             return receive(config, peer, dataset(name), snapshot(snap), digest)
         case ["promote"]:
@@ -176,4 +176,4 @@ def main(config: Config, peer: str) -> int:
 
 def space() -> int:
     """Return the free bytes."""
-    return shutil.disk_usage(SNAP).free
+    return shutil.disk_usage(ROOT).free

@@ -43,7 +43,7 @@ def replicate(config: Config, *, wait: bool = True) -> Outcome:
 def take() -> dict[str, str]:
     """Snapshot every dataset that changed since its newest snapshot; return name -> snapshot."""
     disk.sync()
-    there = disk.subvolumes()
+    there, vouched = disk.subvolumes(), store.known()
     made = {}
     for name in disk.datasets(LIVE):
         now = there.get(f"live/{name}")
@@ -51,7 +51,7 @@ def take() -> dict[str, str]:
             continue
         newest = next(reversed(disk.snapshots(name)), None)
         before = there.get(f"snap/{name}/{newest}")
-        known = store.known().get(name, {})
+        known = vouched.get(name, {})
         if before is not None and newest in known and now.generation <= before.generation:
             continue
         snap = disk.new_snapshot(name)

@@ -27,6 +27,7 @@ from topology.render import (
     nat64,
     nftables,
     pair,
+    postgresql,
     syslog,
     tc,
     unbound,
@@ -57,6 +58,7 @@ def render_host(plan: Plan, host: Host, context: Context | None = None) -> Files
     found.update(access.files(context, host))
     found.update(knot.files(context, host))
     found.update(nas.files(context, host))
+    found.update(postgresql.files(context, host))
     if host.kind != "gateway":
         return found
     found.update(wireguard.files(context, host, context.today))

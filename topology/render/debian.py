@@ -6,6 +6,7 @@ The same for guests and for gateways on Linux (the lab and spare boxes).
 from __future__ import annotations
 
 from topology.allocate import Host, Interface
+from topology.render import nas, postgresql
 from topology.render.common import Context, fill, time_clients, with_lengths
 
 
@@ -14,7 +15,13 @@ def files(context: Context, host: Host) -> dict[str, str]:
     header = context.header(host)
     found = {
         "etc/hostname": f"{host.name}\n",
-        "etc/hosts": fill("debian/hosts.j2", header=header, host=host, fqdn=context.fqdn(host)),
+        "etc/hosts": fill(
+            "debian/hosts.j2",
+            header=header,
+            host=host,
+            fqdn=context.fqdn(host),
+            peers=postgresql.peers(context, host),
+        ),
         "etc/sysctl.d/60-topology.conf": fill(
             "debian/sysctl.j2", header=header, gateway=host.kind == "gateway", pair=host.member is not None
         ),
@@ -63,7 +70,7 @@ def _networks(context: Context, host: Host, header: str) -> dict[str, str]:
             routes=_internet_routes(context, host) if host.kind == "internet" else (),
             via_hubs=host.kind == "gateway" and host.hub_slot is None,
             dhcp=interface.kind == "uplink" and not interface.static,
-        )
+        ) + nas.routing(context, host, interface)
     for parent, names in parents.items():
         found[f"etc/systemd/network/10-{parent}.network"] = fill(
             "debian/trunk.network.j2", header=header, parent=parent, names=names

@@ -22,6 +22,8 @@ DEVICE = "/dev/disk/by-partlabel/nas-data"
 STORAGE = "storage"
 """Network that replication uses."""
 PEER_USER = "nas-peer"
+AUTHORIZED = "var/lib/nas-peer/.ssh/authorized_keys"
+NO_SHELL = "/usr/sbin/nologin"
 AUXILIARY = "nas-auxiliary"
 _USER_BASE, _AUXILIARY_GID, _AGENCY_BASE = 20_000, 19_999, 30_000
 _TABLE = 445
@@ -41,7 +43,7 @@ def files(context: Context, host: Host) -> dict[str, str]:
         "etc/samba/smb.conf": smb_conf(context, host, header),
         "etc/topology/nas.json": f"// {header}\n{json.dumps(configuration(context, host), indent=1)}\n",
         "etc/topology/nas_known_hosts": _known_hosts(plan, header),
-        "var/lib/nas-peer/.ssh/authorized_keys": _authorized(plan, host, header),
+        AUTHORIZED: _authorized(plan, host, header),
         "etc/sudoers.d/topology-nas": fill("nas/sudoers.j2", header=header, user=PEER_USER),
         "etc/nsswitch.conf": fill("nas/nsswitch.conf.j2", header=header),
         "var/lib/extrausers/passwd": f"# {header}\n" + "".join(_passwd(context)),
@@ -49,7 +51,6 @@ def files(context: Context, host: Host) -> dict[str, str]:
         "var/lib/extrausers/shadow": f"# {header}\n" + "".join(f"{p.name}:!:20000::::::\n" for p in current(context)),
         "usr/local/sbin/nas": fill("nas/nas.j2", header=header),
         "etc/systemd/system/srv-nas.mount": fill("nas/srv-nas.mount.j2", header=header, device=DEVICE),
-        f"etc/systemd/network/20-{_interface(host).name}.network.d/60-nas.conf": _routing(context, host, header),
     }
     for name in ("nas-agent.service", "nas-smb.service", "nas-replicate.service", "nas-replicate.timer",
                  "nas-verify.service", "nas-verify.timer"):  # fmt: skip
@@ -68,10 +69,6 @@ def nodes(plan: Plan) -> dict[str, Host]:
 def storage(host: Host) -> str:
     """Return a host's IPv4 address in the storage network; empty without one."""
     return next((i.addresses[0] for i in host.of_kind("host") if i.network == STORAGE), "")
-
-
-def _interface(host: Host) -> Interface:
-    return next(i for i in host.of_kind("host") if i.network == STORAGE)
 
 
 def current(context: Context) -> list[Person]:
@@ -129,13 +126,14 @@ def smb_conf(context: Context, host: Host, header: str) -> str:
         description=plan.district.facts.name,
         port=next((p.port for p in service.ports), 445),
         auxiliary=AUXILIARY,
+        users=current(context),
         agencies=[(slug, plan.district.places[slug].data.name) for slug in agencies(plan)],
     )
 
 
 def _passwd(context: Context) -> list[str]:
     return [
-        f"{p.name}:x:{_USER_BASE + p.number}:{_USER_BASE + p.number}:{_gecos(p.full_name)}:/nonexistent:/usr/sbin/nologin\n"
+        f"{p.name}:x:{_USER_BASE + p.number}:{_USER_BASE + p.number}:{_gecos(p.full_name)}:/nonexistent:{NO_SHELL}\n"
         for p in current(context)
     ]
 
@@ -166,14 +164,16 @@ def _authorized(plan: Plan, host: Host, header: str) -> str:
     return "".join(lines)
 
 
-def _routing(context: Context, host: Host, header: str) -> str:
-    """What is sent from the storage address goes out there: gateways drop it on any other of their ports."""
+def routing(context: Context, host: Host, interface: Interface) -> str:
+    """Return what a NAS's storage interface has besides: what is sent from its address goes out there.
+
+    Replication comes from and goes to these addresses, and gateways drop them on any other of their ports.
+    """
+    if interface.network != STORAGE or host.name not in nodes(context.plan):
+        return ""
     network = context.plan.sites[host.site].network(STORAGE)
     router = context.plan.district.space.host(network.second_octet, network.third_octet, 1)[0]
-    return (
-        f"# {header}\n[RoutingPolicyRule]\nFrom={storage(host)}\nTable={_TABLE}\n\n"
-        f"[Route]\nGateway={router}\nTable={_TABLE}\n"
-    )
+    return f"\n[RoutingPolicyRule]\nFrom={storage(host)}\nTable={_TABLE}\n\n[Route]\nGateway={router}\nTable={_TABLE}\n"
 
 
 @cache

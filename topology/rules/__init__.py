@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from topology.district import Parts
 from topology.finding import Finding
-from topology.rules import addresses, backbone, lab, people, policy, references, registry, sites, uplinks, vsphere
+from topology.rules import (
+    addresses,
+    backbone,
+    devices,
+    lab,
+    people,
+    policy,
+    references,
+    registry,
+    sites,
+    uplinks,
+    vsphere,
+)
 
 _ALL = (
     registry.numbers, registry.lines_and_sites, registry.villages, registry.links, registry.vpn_users,
@@ -21,6 +33,7 @@ _ALL = (
     policy.names, policy.networks, policy.flows, policy.services, policy.published, policy.admins,
     policy.hub_addresses, policy.keys,
     vsphere.names, vsphere.sizes,
+    devices.profiles, devices.choices, devices.hosts, devices.ends,
     lab.slice_exists, lab.internet, people.users,
 )  # fmt: skip
 

@@ -275,6 +275,39 @@ _ALL = (
          "diberikan kepada orang lain, berkas pemiliknya memakai nomor itu)"),
     Rule("US004", _E, "`{name}` is {what}; choose another name",
          "`{name}` adalah {what}; pilih nama lain"),
+    # -- switches and radios -------------------------------------------------------------------
+    Rule("DV001", _E, "`{ports}` is no range of ports: both ends need the same beginning and the last number counts up; "
+         "write it like ether2-ether9",
+         "`{ports}` bukan rentang port: kedua ujungnya harus berawalan sama dan angka terakhirnya naik; tulis seperti "
+         "ether2-ether9"),
+    Rule("DV002", _E, "port `{port}` is in profile `{profile}` twice; keep the line that is right",
+         "port `{port}` ada dua kali di profil `{profile}`; sisakan baris yang benar"),
+    Rule("DV003", _E, "switch profile `{profile}` has no port to the gateway; give one port `role: uplink`",
+         "profil switch `{profile}` tidak memiliki port ke gateway; beri satu port `role: uplink`"),
+    Rule("DV004", _E, "profile `{profile}` is of a {kind}, a {wanted} is needed here; name another profile",
+         "profil `{profile}` untuk {kind}, sedangkan di sini perlu {wanted}; sebut profil lain"),
+    Rule("DV005", _E, "`{host}` is no switch and cannot name a profile; remove `profile:` (radios have their link's, in "
+         "devices.yml)",
+         "`{host}` bukan switch sehingga tidak dapat menyebut profil; hapus `profile:` (radio memakai profil tautannya di "
+         "devices.yml)"),
+    Rule("DV006", _E, "the name of radio `{host}` leads to no radio link; name it radio-<site at the other end>",
+         "nama radio `{host}` tidak merujuk tautan radio mana pun; beri nama radio-<lokasi di ujung lain>"),
+    Rule("DV007", _E, "`{host}` has no place in the network mgmt and cannot be reached; add `mgmt: <number 4-9>` to its "
+         "interfaces",
+         "`{host}` tidak berada di jaringan mgmt sehingga tidak terjangkau; tambahkan `mgmt: <nomor 4-9>` pada "
+         "antarmukanya"),
+    Rule("DV008", _W, "`{host}` has no profile, so nobody provisions or checks it; name one in devices.yml for a {kind} of "
+         "a {site_kind}",
+         "`{host}` belum memiliki profil sehingga tidak disiapkan dan tidak diperiksa; sebut profilnya di devices.yml "
+         "untuk {kind} di {site_kind}"),
+    Rule("DV009", _E, "radio `{host}` has number {number}, the switch's {count} radio ports are those of numbers "
+         "{first} to {last}; give it one of these, or the switch a profile with more",
+         "radio `{host}` bernomor {number}, sedangkan {count} port radio switch adalah untuk nomor {first} sampai {last}; "
+         "beri salah satunya, atau beri switch profil dengan port lebih banyak"),
+    Rule("DV010", _W, "link `{link}` has no radio at `{site}`; add `{{name: {name}, kind: radio, interfaces: {{mgmt: ...}}}}` "
+         "to its hosts",
+         "tautan `{link}` belum memiliki radio di `{site}`; tambahkan `{{name: {name}, kind: radio, interfaces: "
+         "{{mgmt: ...}}}}` pada host-nya"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Rule] = {rule.id: rule for rule in _ALL}

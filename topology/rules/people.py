@@ -15,8 +15,9 @@ _ACCOUNTS = frozenset((
     "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data", "backup",
     "list", "irc", "nobody", "messagebus", "sshd", "sudo", "staff", "users", "adm", "disk", "shadow", "tss", "polkitd",
     "systemd-network", "systemd-resolve", "systemd-timesync", "nas-peer", "nas-auxiliary", "lab", "guest",
+    "global", "homes", "printers", "public", "everything",
 ))  # fmt: skip
-"""Names that a host has for itself: users and groups of Debian and of the roles."""
+"""Names that a host has for itself: users and groups of Debian and of the roles, shares."""
 
 
 def users(parts: Parts) -> Iterator[Finding]:
@@ -33,11 +34,8 @@ def users(parts: Parts) -> Iterator[Finding]:
         where = Where(file, ("users", index))
         for agency, path in ((person.agency, ("agency",)), *((a, ("also", i)) for i, a in enumerate(person.also))):
             if agency not in agencies and not parts.may_exist(agency):
-                values = {
-                    "user": person.name,
-                    "agency": agency,
-                    "hint": missing("", agency, agencies, where).values["hint"],
-                }
+                hint = missing("", agency, agencies, where).values["hint"]
+                values = {"user": person.name, "agency": agency, "hint": hint}
                 yield Finding("US001", where.at(*path), values)
         if person.name in names:
             yield Finding("US002", where.at("name"), {"name": person.name})

@@ -38,7 +38,7 @@ def names(parts: Parts) -> Iterator[Finding]:
             problem = Both("there twice", "ada dua kali")
             yield Finding("VS004", where, {"guest": guest.host, "problem": problem})
         elif kind is None and "-app-" in guest.host:
-            problem = Both("an application's guest (apps.yml)", "mesin virtual aplikasi (apps.yml)")
+            problem = Both("an application's guest (apps.yml)", "adalah mesin virtual aplikasi (apps.yml)")
             yield Finding("VS004", where, {"guest": guest.host, "problem": problem})
         elif kind is None and not parts.may_have_host(guest.host):
             yield missing("guest", guest.host, (n for n, (_, k) in kinds.items() if k == "guest"), where)

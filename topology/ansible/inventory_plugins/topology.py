@@ -65,6 +65,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc,no-any-unimport
             self.inventory.add_group(group)
         admins = [a.model_dump(exclude_none=True, mode="json") for a in plan.district.admins]
         self.inventory.set_variable("managed", "topology_admins", admins)
+        self.inventory.set_variable("managed", "topology_domain", plan.district.facts.domain)
         self.inventory.set_variable("managed", "topology_inventory", str(Path(path).parent.resolve()))
         for name, host in plan.hosts.items():
             self.inventory.add_host(name)

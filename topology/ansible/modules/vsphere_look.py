@@ -27,12 +27,14 @@ EXAMPLES = """
 """
 RETURN = """
 problems: {description: What stands against the guests., type: list, returned: always}
-needs: {description: "What each guest needs: create, settings, resize, cards, start, made.", type: list, returned: always}
+needs: {description: "What each guest needs: create, settings, resize, cards, start.", type: list, returned: always}
+rules: {description: Anti-affinity rules of the clusters., type: list, returned: always}
 found: {description: The guest that O(find) names., type: dict, returned: when it is there}
 """
 
 import base64
 import traceback
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -49,26 +51,31 @@ MARK = "topology.guest"
 GB = 1024**3
 
 
-def settings_of(guest):
+def _encode(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def settings_of(guest: dict[str, Any]) -> dict[str, str]:
     """Return the advanced settings a guest carries: cloud-init's data, and whose it is."""
-    encode = lambda text: base64.b64encode(text.encode()).decode()  # noqa: E731
     return {
-        "guestinfo.metadata": encode(guest["metadata"]),
+        "guestinfo.metadata": _encode(guest["metadata"]),
         "guestinfo.metadata.encoding": "base64",
-        "guestinfo.userdata": encode(guest["userdata"]),
+        "guestinfo.userdata": _encode(guest["userdata"]),
         "guestinfo.userdata.encoding": "base64",
         "topology.tags": ",".join(guest["tags"]),
     }
 
 
-def judge(world, guests):
+def judge(world: dict[str, Any], guests: list[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
     """Return what is wrong and what each guest needs, of a world as `look` returns it."""
-    problems, needs = [], []
-    space, cards_wanted = {}, {}
+    problems: list[str] = []
+    needs: list[dict[str, Any]] = []
+    space: dict[str, int] = {}
+    cards_wanted: dict[str, int] = {}
     if world["datacenter"] is None:
         return [f"there is no such datacenter; there are: {', '.join(world['datacenters']) or 'none'}"], []
 
-    def known(name, kind, what):
+    def known(name: str, kind: str, what: str) -> bool:
         if name not in world[kind]:
             text = f"{what} `{name}` is not there; there are: {', '.join(sorted(world[kind])) or 'none'}"
             if text not in problems:
@@ -85,8 +92,13 @@ def judge(world, guests):
         if template is None:
             text = f"template `{guest['template_folder']}/{guest['template']}` is not there"
             problems += [] if text in problems else [text]
-        need = {"name": name, "create": False, "template": template["moid"] if template else None, "settings": {},
-                "resize": {}, "cards": [], "start": False, "moid": None}  # fmt: skip
+        elif template["disk_gb"] > guest["disk_gb"]:
+            problems.append(f"guest `{name}` is to have {guest['disk_gb']} GB, its template has {template['disk_gb']}; "
+                            "give it a larger disk")  # fmt: skip
+        need: dict[str, Any] = {
+            "name": name, "create": False, "template": template["moid"] if template else None, "settings": {},
+            "resize": {}, "cards": [], "start": False, "moid": None,
+        }  # fmt: skip
         same = [g for g in world["guests"] if g["name"] == name]
         here = [g for g in same if g["folder"] == guest["folder"]]
         if len(same) > len(here) or len(here) > 1:
@@ -95,18 +107,20 @@ def judge(world, guests):
                 f"guest `{name}` is in folder {where}, it belongs into `{guest['folder']}`; move or rename it"
             )
             continue
-        live = here[0] if here else {"settings": {}, "cards": [], "vcpu": 0, "memory_mb": 0, "disk_gb": 0, "on": False}
+        live: dict[str, Any] = (
+            here[0] if here else {"settings": {}, "cards": [], "vcpu": 0, "memory_mb": 0, "disk_gb": 0, "on": False}
+        )
         mark = live["settings"].get(MARK)
         if here and mark is None and (live["on"] or live["cards"]):
             problems.append(f"guest `{name}` is there, but nothing of ours made it; rename it, or set {MARK} to `made`")
             continue
         need["create"] = not here
         need["moid"] = live.get("moid")
-        wanted = settings_of(guest)
+        settings = settings_of(guest)
         if mark != "made":
-            wanted[MARK] = "making"
+            settings[MARK] = "making"
             need["start"] = True
-        need["settings"] = {k: v for k, v in wanted.items() if live["settings"].get(k) != v}
+        need["settings"] = {k: v for k, v in settings.items() if live["settings"].get(k) != v}
         sizes = {k: guest[k] for k in ("vcpu", "memory_mb", "disk_gb") if guest[k] != live[k]}
         if here and guest["disk_gb"] < live["disk_gb"]:
             problems.append(f"guest `{name}` has a disk of {live['disk_gb']} GB, {guest['disk_gb']} are asked for; "
@@ -140,7 +154,7 @@ def judge(world, guests):
     return problems, needs
 
 
-def _all(content, kind, below=None):
+def _all(content: Any, kind: Any, below: Any = None) -> list[Any]:
     view = content.viewManager.CreateContainerView(below or content.rootFolder, [kind], True)
     try:
         return list(view.view)
@@ -148,7 +162,7 @@ def _all(content, kind, below=None):
         view.Destroy()
 
 
-def _folder(thing, top):
+def _folder(thing: Any, top: Any) -> str:
     names, parent = [], thing.parent
     while parent is not None and parent != top:
         names.append(parent.name)
@@ -156,14 +170,15 @@ def _folder(thing, top):
     return "/".join(reversed(names))
 
 
-def _free_ports(network):
+def _free_ports(network: Any, guests: list[dict[str, Any]]) -> int | None:
     """Return how many ports a distributed port group has left; None where it grows or does not count."""
     if not isinstance(network, vim.dvs.DistributedVirtualPortgroup) or network.config.autoExpand:
         return None
-    return max(0, (network.config.numPorts or 0) - len(network.vm))
+    used: int = max(len(network.vm), sum(g["cards"].count(network.name) for g in guests))
+    return max(0, int(network.config.numPorts or 0) - used)
 
 
-def _guest(vm, top, groups):
+def _guest(vm: Any, top: Any, groups: dict[str, str]) -> dict[str, Any]:
     devices = vm.config.hardware.device
     disks = [d for d in devices if isinstance(d, vim.vm.device.VirtualDisk)]
     cards = []
@@ -179,26 +194,34 @@ def _guest(vm, top, groups):
     }  # fmt: skip
 
 
-def look(content, datacenter):
+def look(content: Any, datacenter: str) -> dict[str, Any]:
     """Return what a datacenter has; sizes in whole GB."""
     all_centers = _all(content, vim.Datacenter)
     found = next((d for d in all_centers if d.name == datacenter), None)
-    world = {"datacenter": found and found.name, "datacenters": sorted(d.name for d in all_centers)}
+    world: dict[str, Any] = {"datacenter": found and found.name, "datacenters": sorted(d.name for d in all_centers)}
     if found is None:
         return world
     top = found.vmFolder
     networks = found.network
     groups = {n.key: n.name for n in networks if isinstance(n, vim.dvs.DistributedVirtualPortgroup)}
     machines = [vm for vm in _all(content, vim.VirtualMachine, top) if vm.config is not None]
-    world["clusters"] = {c.name: c._moId for c in _all(content, vim.ClusterComputeResource, found.hostFolder)}
+    clusters = _all(content, vim.ClusterComputeResource, found.hostFolder)
+    world["clusters"] = {c.name: c._moId for c in clusters}
+    world["rules"] = [
+        {"cluster": c.name, "name": r.name, "guests": sorted(vm.name for vm in r.vm), "enabled": bool(r.enabled)}
+        for c in clusters
+        for r in c.configurationEx.rule
+        if isinstance(r, vim.cluster.AntiAffinityRuleSpec)
+    ]
     world["datastores"] = {d.name: d.summary.freeSpace // GB for d in found.datastore}
-    world["port_groups"] = {n.name: _free_ports(n) for n in networks}
-    world["templates"] = {f"{_folder(m, top)}/{m.name}": {"moid": m._moId} for m in machines if m.config.template}
+    models = [_guest(m, top, groups) for m in machines if m.config.template]
+    world["templates"] = {f"{m['folder']}/{m['name']}": m for m in models}
     world["guests"] = [_guest(m, top, groups) for m in machines if not m.config.template]
+    world["port_groups"] = {n.name: _free_ports(n, world["guests"]) for n in networks}
     return world
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "hostname": {"type": "str", "required": True},
@@ -217,7 +240,7 @@ def main():
     options = module.params
     at = f"{options['hostname']}:{options['port']}"
     try:
-        instance = SmartConnect(
+        instance = SmartConnect(  # type: ignore[no-untyped-call]
             host=options["hostname"], port=options["port"], user=options["username"], pwd=options["password"],
             disableSslCertValidation=not options["validate_certs"],
         )  # fmt: skip
@@ -230,14 +253,16 @@ def main():
     try:
         world = look(instance.content, options["datacenter"])
     finally:
-        Disconnect(instance)
+        Disconnect(instance)  # type: ignore[no-untyped-call]
     problems, needs = judge(world, options["guests"])
     found = [g for g in world.get("guests", []) if options["find"] and g["name"] == options["find"]]
     for guest in found:
         guest["ours"] = guest["settings"].get(MARK) in ("making", "made")
         del guest["settings"]
     prefix = f"vCenter {at}, datacenter `{options['datacenter']}`: "
-    module.exit_json(changed=False, problems=[prefix + p for p in problems], needs=needs, found=found)
+    module.exit_json(
+        changed=False, problems=[prefix + p for p in problems], needs=needs, found=found, rules=world.get("rules", [])
+    )
 
 
 if __name__ == "__main__":
