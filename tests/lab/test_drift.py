@@ -160,7 +160,7 @@ def test_a_host_that_cannot_be_read_is_never_clean_and_stalls_nobody(bad: str, b
     record(f"drift: a host that is {bad}", others=round(done[len(names) - 1], 2), it=round(done[len(names)], 2))
     # the others do not wait for it: 25 s are what it is given
     assert done[len(names) - 1] < 15
-    assert max(done[len(names)], took) < CONNECT + ANSWER + 5
+    assert max(done[len(names)], took) < CONNECT + ANSWER + 15
     until_clean(SERVER)
 
 
