@@ -27,7 +27,7 @@ MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "300"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 CHUNKS = 6
 REAL = Path(__file__).parents[2] / "inventories" / "luwu"
-SECONDS = 2.0
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 """Longest time for one inventory, whatever it holds."""
 
 VALUES: tuple[Any, ...] = (
