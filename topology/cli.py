@@ -91,7 +91,7 @@ def parser() -> _Parser:
         "Show the guests that vSphere is asked for, with all that is derived for them.",
     )  # fmt: skip
     guests.add_argument("--json", action="store_true", help="everything, as JSON (what playbooks/guests.yml reads)")
-    guests.add_argument("--year", type=int, metavar="Y", help="up to this year (default: vsphere.yml's rollout)")
+    guests.add_argument("--year", type=int, metavar="Y", help="up to this year (default: apps.yml's rollout)")
     diff = add(
         "diff", "what a change does to addresses and files",
         "Compare the addresses and rendered files of two git revisions, or of a revision\n"

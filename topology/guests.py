@@ -61,16 +61,22 @@ class Guest:
 
 
 def guests_of(plan: Plan, year: int | None = None) -> tuple[Guest, ...]:
-    """Return the guests of the rollout up to a year (default: vsphere.yml's `rollout`), in order of names.
+    """Return the guests of the rollout up to a year (default: apps.yml's `rollout`), in order of names.
 
     Raises NoVsphere when the inventory has no vsphere.yml.
     """
     vsphere = plan.district.vsphere
     if vsphere is None:
         raise NoVsphere
-    until = vsphere.rollout if year is None else year
+    until = rollout(plan, year)
     found = [_guest(plan, vsphere, host, y, size) for host, y, size in _planned(plan, vsphere) if y <= until]
     return tuple(sorted(found, key=lambda g: g.name))
+
+
+def rollout(plan: Plan, year: int | None = None) -> int:
+    """Return the last year whose guests are made: the one asked for, else apps.yml's rollout, else any."""
+    until = plan.district.apps.rollout if plan.district.apps else None
+    return next((y for y in (year, until) if y is not None), 9999)
 
 
 def separate(guests: Iterable[Guest]) -> dict[str, tuple[Guest, ...]]:
@@ -171,7 +177,7 @@ def as_dict(plan: Plan, year: int | None = None) -> dict[str, Any]:
     guests = guests_of(plan, year)
     assert plan.district.vsphere is not None
     return {
-        "year": plan.district.vsphere.rollout if year is None else year,
+        "year": rollout(plan, year),
         "places": [
             {"site": site} | {k: getattr(p, k) for k in ("vcenter", "datacenter", "cluster")}
             for site, p in plan.district.vsphere.sites.items()

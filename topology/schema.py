@@ -436,8 +436,6 @@ class VsphereFile(Shape):
     """vsphere.yml: what vSphere must know to make guests."""
 
     assumption: Text | None = None
-    rollout: int = Field(ge=2000, le=2100)
-    """Guests of this year and before are made; those of later years are only planned."""
     folder: Text
     """Folder of all guests below the datacenter's `vm`; a site's and a network's folder lie in it."""
     port_group: Annotated[str, StringConstraints(pattern=r"\{(vlan|network)\}")] = "{network}-{vlan}"

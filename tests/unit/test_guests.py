@@ -23,7 +23,7 @@ def luwu() -> Plan:
 def test_only_the_rollouts_years(luwu: Plan) -> None:
     apps = luwu.district.apps
     assert apps is not None and luwu.district.vsphere is not None
-    rollout = luwu.district.vsphere.rollout
+    rollout = apps.rollout
     assert len(guests.guests_of(luwu)) == len(apps.sites) * sum(a.year <= rollout for a in apps.applications)
     assert len(guests.guests_of(luwu, 2024)) == len(apps.sites) * len(apps.applications)
     assert guests.guests_of(luwu, 2019) == ()

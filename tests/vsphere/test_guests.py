@@ -30,7 +30,6 @@ vsphere_look = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(vsphere_look)
 
 VSPHERE = {
-    "rollout": 2026,
     "folder": "district",
     "templates": {"debian": {"vm": "debian-cloud", "folder": "templates"}},
     "sites": {
@@ -57,6 +56,7 @@ class VCenter:
         shutil.copytree(ROOT / "tests/rules/base", self.district)
         self.vsphere: dict[str, Any] = json.loads(json.dumps(VSPHERE))
         self.apps: dict[str, Any] = {
+            "rollout": 2026,
             "sites": ["dc"],
             "size": {"vcpu": 2, "memory_gb": 4, "disk_gb": 20},
             "groups": [{"name": "Umum", "per_year": {"2026": 1, "2027": 1}}],
@@ -176,7 +176,7 @@ def test_a_guests_life(start: Any) -> None:
     assert vcenter.guests()[SURAT] == grown
 
     vcenter.apps["size"]["disk_gb"] = 30
-    vcenter.vsphere["rollout"] = 2027
+    vcenter.apps["rollout"] = 2027
     assert changed(vcenter.run()) > 0
     assert set(vcenter.guests()) == {SURAT, KAS}
     assert vcenter.guests()[SURAT] == grown
@@ -214,11 +214,11 @@ def test_what_stands_against_it_is_said_before_anything_is_made(start: Any) -> N
 def test_a_full_network_and_a_half_made_guest(start: Any) -> None:
     """No port is left for the second guest: nothing is made. A run that died is finished by the next."""
     vcenter = start(port_groups=[{"name": "application-110", "ports": 1}, {"name": "server-30", "ports": 8}])
-    vcenter.vsphere["rollout"] = 2027
+    vcenter.apps["rollout"] = 2027
     assert "port group `application-110` has 1 free ports, the guests want 2" in refused(vcenter.run())
     assert vcenter.guests() == {}
 
-    vcenter.vsphere["rollout"] = 2026
+    vcenter.apps["rollout"] = 2026
     half_made(vcenter)
     assert not vcenter.guests()[SURAT]["cards"]
     assert changed(vcenter.run()) > 0
@@ -227,7 +227,7 @@ def test_a_full_network_and_a_half_made_guest(start: Any) -> None:
     assert finished["settings"]["topology.guest"] == "made"
     assert changed(vcenter.run()) == 0
     # there is one port, and it has it
-    vcenter.vsphere["rollout"] = 2027
+    vcenter.apps["rollout"] = 2027
     assert "has 0 free ports, the guests want 1" in refused(vcenter.run())
     assert set(vcenter.guests()) == {SURAT}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from topology.document import markup as m
 from topology.document.book import Book, Page
-from topology.guests import guests_of
+from topology.guests import guests_of, rollout
 from topology.schema import Application, AppsFile
 
 PATH = "applications.md"
@@ -62,14 +62,13 @@ def _years(book: Book, apps: AppsFile) -> str:
 
 def _guests(book: Book) -> tuple[str, str]:
     """Return what the rollout asks of vSphere, year by year, and the table of it."""
-    t, vsphere = book.t, book.plan.district.vsphere
-    assert vsphere is not None
+    t, until = book.t, rollout(book.plan)
     planned = guests_of(book.plan, 2100)
     rows = []
     for year in sorted({g.year for g in planned}):
         new, all_ = [g for g in planned if g.year == year], [g for g in planned if g.year <= year]
         figures = (len(new), len(all_), sum(g.vcpu for g in all_), sum(g.memory_mb for g in all_) // 1024)
-        state = t("dibuat", "made") if year <= vsphere.rollout else t("direncanakan", "planned")
+        state = t("dibuat", "made") if year <= until else t("direncanakan", "planned")
         rows.append((str(year), *(t.number(n) for n in (*figures, sum(g.disk_gb for g in all_))), state))
     head = (
         t("Tahun", "Year"),
@@ -81,8 +80,8 @@ def _guests(book: Book) -> tuple[str, str]:
         t("Keadaan", "State"),
     )
     said = t(
-        f"vSphere membuat mesin virtual sampai tahun {vsphere.rollout}; angka ukuran dijumlahkan dari semua lokasi.",
-        f"vSphere makes virtual machines up to {vsphere.rollout}; sizes are sums over all sites.",
+        f"vSphere membuat mesin virtual sampai tahun {until}; angka ukuran dijumlahkan dari semua lokasi.",
+        f"vSphere makes virtual machines up to {until}; sizes are sums over all sites.",
     )
     return said, m.table(head, rows, right=(1, 2, 3, 4, 5))
 

@@ -56,7 +56,7 @@ def sizes(parts: Parts) -> Iterator[Finding]:
     if vsphere is None:
         return
     for slug, placement in vsphere.sites.items():
-        total, last = 0, vsphere.rollout
+        total, last = 0, 0
         for guest, year, size, where in _guests(parts, slug):
             wants = (
                 ("vCPU", size.vcpu, placement.host_vcpu),
