@@ -81,7 +81,7 @@ def test_what_passes_says_every_gateways_rule(
         ("belopa.staff", "belopa.guest", "ping", "belopa-gw", "guest is isolated: nothing"),
         ("dc.app", "belopa.guest", "ping", "dc-a", "no flow from app to intranet"),
         ("dc.server", "belopa.guest", "ping", "belopa-gw", "guest is isolated"),
-        ("belopa.staff", "dc.data", "sql", "belopa-gw", "no flow from staff to intranet or hub with 5432/tcp"),
+        ("belopa.staff", "dc.data", "sql", "belopa-gw", "no flow from staff to intranet or hub with 5432-5433/tcp"),
         ("belopa.staff", "belopa.gateway", "ssh", "belopa-gw", "no flow from staff to gateway with 22/tcp"),
         ("belopa.cctv", "belopa.internet", "web", "belopa-gw", "no flow from cctv to internet"),
         ("dc.internet", "dc.app", "web", "dc-a", "not published"),
