@@ -453,7 +453,7 @@ def test_a_damaged_backup_is_found_and_not_restored(tmp_path: Path) -> None:
 def test_bad_variables_are_refused_with_a_readable_message(tmp_path: Path) -> None:
     for role, variables, word in (
         ("postgresql", {}, "postgresql_rendered"),
-        ("postgresql", {"postgresql_rendered": "/x", "postgresql_state": {"a": 1}}, "postgresql_state"),
+        ("postgresql", {"postgresql_rendered": "/nowhere/at/all"}, "topology render"),
         ("authority", {"authority_days": "many"}, "authority_days"),
         ("authority", {"authority_renew_days": 500}, "authority_renew_days must be less than authority_days"),
         ("authority", {"authority_passphrase_required": True}, "authority_passphrase must have 20 characters"),

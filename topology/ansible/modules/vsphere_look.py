@@ -207,8 +207,14 @@ def look(content: Any, datacenter: str) -> dict[str, Any]:
     machines = [vm for vm in _all(content, vim.VirtualMachine, top) if vm.config is not None]
     clusters = _all(content, vim.ClusterComputeResource, found.hostFolder)
     world["clusters"] = {c.name: c._moId for c in clusters}
+    names = {vm._moId: vm.name for vm in machines}  # a rule may still name a guest that was just removed
     world["rules"] = [
-        {"cluster": c.name, "name": r.name, "guests": sorted(vm.name for vm in r.vm), "enabled": bool(r.enabled)}
+        {
+            "cluster": c.name,
+            "name": r.name,
+            "guests": sorted(names[vm._moId] for vm in r.vm if vm._moId in names),
+            "enabled": bool(r.enabled),
+        }
         for c in clusters
         for r in c.configurationEx.rule
         if isinstance(r, vim.cluster.AntiAffinityRuleSpec)
