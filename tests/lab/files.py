@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.lab.services import run
-from tests.lab.where import INVENTORY, desks
+from tests.lab.where import INVENTORY, desks, network
 from topology import lab
 from topology.inventory import plan_of
 from topology.render.nas import nodes
@@ -21,7 +21,8 @@ HERE = {n: next(i for i in PLAN.hosts[n].of_kind("host") if i.network == "server
 """NAS -> its address for clients."""
 SERVICE = PLAN.district.services["nas"]
 STABLE = f"{SERVICE.name}.{PLAN.district.facts.domain}"
-FAR, NEAR = (next(h.name for h in desks(PLAN) if (h.site == "dc") is near) for near in (False, True))
+_STAFF = [h for h in desks(PLAN) if network(h) == "staff"]
+FAR, NEAR = (next(h.name for h in _STAFF if (h.site == "dc") is near) for near in (False, True))
 """A desk of an office, and one at the data centre."""
 
 
