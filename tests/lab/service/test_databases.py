@@ -229,7 +229,9 @@ def test_an_application_finds_the_primary_by_the_stable_name(host: Host) -> None
 
 def test_a_client_that_cannot_find_it_goes_through_haproxy() -> None:
     for member in MEMBERS:
-        link = connection(hosts=(member,), port=str(pg.PROXY), target_session_attrs="any")
+        # not a matter of time: the first packets of a quiet tunnel may be sent twice, here and from the proxy on
+        patient = {"connect_timeout": "20", "tcp_user_timeout": "0"}
+        link = connection(hosts=(member,), port=str(pg.PROXY), target_session_attrs="any", **patient)
         assert ask(NEAR, link, "select pg_is_in_recovery()") == "f", member.name
 
 
