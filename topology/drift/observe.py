@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from topology.drift import read_freebsd, read_replication, read_seen, read_services
+from topology.drift import read_both, read_freebsd, read_replication, read_seen, read_services
 from topology.drift.observed import Observed, Things
 from topology.drift.script import BEGIN, END
 from topology.expect.compile import fingerprint
@@ -201,16 +201,8 @@ def _mounts(text: str) -> dict[str, Things]:
     things: Things = {}
     for line in text.splitlines():
         target, source, kind, options = line.split(" ", 3)
-        things[target] = {"mode": "ro" if "ro" in options.split(",") else "rw", "source": source, "type": kind}
+        things[target] = read_both.mount(source, kind, options)
     return {"mount": things}
-
-
-def _ruleset(text: str) -> dict[str, Things]:
-    first, _, rest = text.partition("\n")
-    if first not in ("same", "differs"):
-        raise ValueError(first)
-    shown = "as rendered" if first == "same" else " | ".join(" ".join(x.split()) for x in rest.splitlines()[:6])
-    return {"ruleset": {"filter": {"loaded": shown}}}
 
 
 _UNITS = {"bit": 1, "Kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9, "Tbit": 10**12}
@@ -269,7 +261,7 @@ def _time(text: str) -> dict[str, Things]:
 _READERS: dict[str, Callable[[str], dict[str, Things]]] = {
     "files": _files, "packages": _packages, "services": _services, "listeners": _listeners,
     "addresses": _addresses, "routes": _routes, "ways": _ways, "sysctls": _sysctls, "users": _users,
-    "mounts": _mounts, "ruleset": _ruleset, "shape": _shape, "peers": _peers, "neighbours": _neighbours,
+    "mounts": _mounts, "ruleset": read_both.ruleset, "shape": _shape, "peers": _peers, "neighbours": _neighbours,
     "time": _time,
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 
+from topology.drift import read_both
 from topology.drift.observed import Things
 from topology.expect.freebsd import members_of
 
@@ -151,18 +152,8 @@ def _mounts(text: str) -> dict[str, Things]:
     things: Things = {}
     for line in text.splitlines():
         source, target, kind, options = line.split()[:4]
-        things[target] = {
-            "mode": "ro" if "ro" in options.split(",") else "rw", "source": source, "type": kind,
-        }  # fmt: skip
+        things[target] = read_both.mount(source, kind, options)
     return {"mount": things}
-
-
-def _ruleset(text: str) -> dict[str, Things]:
-    first, _, rest = text.partition("\n")
-    if first not in ("same", "differs"):
-        raise ValueError(first)
-    shown = "as rendered" if first == "same" else " | ".join(" ".join(x.split()) for x in rest.splitlines()[:6])
-    return {"ruleset": {"filter": {"loaded": shown}}}
 
 
 def _tables(text: str) -> dict[str, Things]:
@@ -210,7 +201,8 @@ READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "bsd-packages": (("package",), _packages), "bsd-services": (("service",), _services),
     "bsd-listeners": (("listen",), _listeners), "bsd-addresses": (("address",), _addresses),
     "bsd-routes": (("route",), _routes), "bsd-sysctls": (("sysctl",), _sysctls), "bsd-mounts": (("mount",), _mounts),
-    "bsd-ruleset": (("ruleset",), _ruleset), "bsd-tables": (("table",), _tables), "bsd-shape": (("shape",), _shape),
+    "bsd-ruleset": (("ruleset",), read_both.ruleset), "bsd-tables": (("table",), _tables),
+    "bsd-shape": (("shape",), _shape),
     "bsd-answers": (("answer",), _answers),
 }  # fmt: skip
 """Section of the script -> kinds of things read in it, and the reader."""
