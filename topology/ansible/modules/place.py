@@ -174,8 +174,8 @@ def room(path: str) -> str:
     return words + (f" and {left.f_favail} files left" if left.f_files else " left")
 
 
-def write_whole(path: str, text: str, uid: int, gid: int, mode: int) -> None:
-    """Write a file that is on the disk, whole, when this returns; Unwritten when that cannot be."""
+def write_whole(path: str, text: str, uid: int, gid: int, mode: int, target: str = "") -> None:
+    """Write a file that is on the disk, whole, when this returns; Unwritten (of its target) when that cannot be."""
     try:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -187,7 +187,7 @@ def write_whole(path: str, text: str, uid: int, gid: int, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise Unwritten(path, error) from error
+        raise Unwritten(target or path, error) from error
 
 
 def sync_folders(paths: list[str]) -> None:
@@ -304,7 +304,7 @@ class Host:
         uid, gid = self.ids(unit)
         for path in unit.new:
             place = self.staged(path, folder)
-            write_whole(place, unit.files[path], uid, gid, int(unit.options["mode"], 8))
+            write_whole(place, unit.files[path], uid, gid, int(unit.options["mode"], 8), "/" + path)
             problem = self.judge(unit, path, place)
             if problem:
                 wrong.append(f"/{path}: {problem}")
