@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from topology.drift.sweep import CONNECT, Login, login_of
+from topology.drift.login import CONNECT, Login, login_of
 
 PATH = "/var/run/topology-run.lock"
 """On the host; in memory, so neither a full disk nor a reboot leaves a lock behind."""

@@ -412,8 +412,8 @@ def test_a_disk_that_fills_up_while_files_are_placed(changed: copies.Copy, tmp_p
             said = re.sub(r"\s+", " ", failed.output)
             assert failed.code != 0
             found = re.search(
-                rf"{OFFICE.name}: (/etc/\S+) could not be written: No space left on device: the file system of (\S+) has "
-                r"(\d+) kB and \d+ files left; make room there and run again. Nothing was changed on this host", said,
+                rf"{OFFICE.name}: (/etc/\S+) could not be written: No space left on device: the file system of (\S+) "
+                r"has (\d+) kB and \d+ files left; make room there and run again. Nothing was changed on this host", said,
             )  # fmt: skip
             assert found, failed.output[-4000:]
             assert checksums(OFFICE.name) == before, "no file is new by halves, none waits beside another"
