@@ -6,6 +6,7 @@ what is done, what is seen and what is not proved.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -413,7 +414,8 @@ def test_a_disk_that_fills_up_while_files_are_placed(changed: copies.Copy, tmp_p
             assert failed.code != 0
             found = re.search(
                 rf"{OFFICE.name}: (/etc/\S+) could not be written: No space left on device: the file system of (\S+) "
-                r"has (\d+) kB and \d+ files left; make room there and run again. Nothing was changed on this host", said,
+                r"has (\d+) kB and \d+ files left; make room there and run again. Nothing was changed on this host",
+                said,
             )  # fmt: skip
             assert found, failed.output[-4000:]
             assert checksums(OFFICE.name) == before, "no file is new by halves, none waits beside another"
@@ -599,3 +601,80 @@ def test_a_run_over_a_line_that_loses_packets(changed: copies.Copy, tmp_path: Pa
         assert found and int(found[1]) > 50
         record("faults: 15 % lost", code=done.code, seconds=seconds, lost=int(found[1]))
         comes_right(tmp_path)
+
+
+# --- a long, bad line ------------------------------------------------------------------------------
+
+
+def sessions() -> dict[str, tuple[str, int]]:
+    """Return the office's BGP neighbours: state, and how often each came up."""
+    told = json.loads(on(OFFICE.name, "vtysh -c 'show bgp neighbors json'"))
+    return {name: (n["bgpState"], n["connectionsEstablished"]) for name, n in told.items() if "bgpState" in n}
+
+
+def established() -> bool:
+    return all(state == "Established" for state, _ in sessions().values())
+
+
+def reached(count: int = 20) -> tuple[int, float]:
+    """Return how many of some echo requests of a desk the centre's desk answered, and the mean time in ms."""
+    centre = next(
+        h for h in PLAN.hosts.values() if h.kind == "pc" and h.site == PAIR[0].site and network(h) == "server"
+    )
+    address = next(centre.of_kind("host")).addresses[0]
+    said = on(desk(OFFICE.site).name, f"ping -n -q -i 0.25 -c {count} -W 2 {address}")
+    found, mean = re.search(r"(\d+) received", said), re.search(r"= [\d.]+/([\d.]+)/", said)
+    assert found, said
+    return int(found[1]), float(mean[1]) if mean else 0.0
+
+
+@pytest.mark.parametrize(
+    ("delay", "jitter", "loss", "holds"),
+    [(150, 30, 2, True), (400, 100, 25, False)],
+    ids=["satellite", "nearly dead"],
+)
+def test_tunnels_and_routing_over_a_long_line_that_loses(
+    delay: int, jitter: int, loss: int, holds: bool, tmp_path: Path
+) -> None:
+    """The office's uplink goes through a relay: what must hold holds, and what cannot comes back by itself."""
+    until(established, 120)
+    assert reached()[0] >= 19
+    before = sessions()
+    lab.slow_wire(NAME, "internet", delay=delay / 1000, jitter=jitter / 1000, loss=loss / 100, host=OFFICE.name)
+    try:
+        begun = time.monotonic()
+        answered, mean = reached(40)
+        while time.monotonic() - begun < 60:
+            time.sleep(2)
+        during = sessions()
+        applied = play.run(play.SITE, tmp_path / "report", *LIMIT)
+    finally:
+        lab.heal_wire(NAME, "internet")
+    back = until(lambda: established() and reached(4)[0] == 4, 180, "sessions and a desk's way to the centre")
+    flaps = sum(after - before[name][1] for name, (_, after) in during.items() if name in before)
+    record("faults: a long line", delay_ms=delay, jitter_ms=jitter, loss_percent=loss, answered=answered, of=40,
+           mean_ms=mean, came_up_anew=flaps, back_after_s=round(back, 1))  # fmt: skip
+    if holds:
+        assert flaps == 0 and all(state == "Established" for state, _ in during.values()), during
+        assert answered >= 32 and mean >= 2 * delay * 0.8
+    # a run meanwhile goes over the management network, and has nothing to do
+    assert applied.code == 0 and applied.changed == [], applied.output[-4000:]
+    comes_right(tmp_path, *LIMIT, changes=False)
+
+
+def test_the_second_member_takes_over_across_a_bad_line(tmp_path: Path) -> None:
+    """A member of the centre's pair loses its power while the office's line is bad: the other one carries on."""
+    until(established, 120)
+    first = PAIR[0]
+    lab.slow_wire(NAME, "internet", delay=0.1, jitter=0.02, loss=0.05, host=OFFICE.name)
+    try:
+        lab.kill_host(NAME, first.name)
+        begun = time.monotonic()
+        until(lambda: reached(4)[0] >= 3, 90, "the desk reaches the centre by the other member")
+        took = round(time.monotonic() - begun, 1)
+    finally:
+        lab.heal_wire(NAME, "internet")
+        lab.start_host(NAME, first.name)
+    record("faults: a member dies behind a bad line", reached_after_s=took)
+    until(established, 180)
+    comes_right(tmp_path, changes=False)
