@@ -87,6 +87,12 @@ options:
         type: list
         elements: str
         default: []
+      live:
+        description: >-
+          Command that fails when what the files say is not in force although they are in place (a tunnel that
+          somebody deleted, say); the unit is applied again then. C({stem}) as in O(units[].apply).
+        type: str
+        default: ""
       service:
         description: Service that runs and starts at boot while the unit has files, and does not otherwise.
         type: str
@@ -211,6 +217,7 @@ class Unit:
         self.stem = stem
         self.service = str(options["service"]).replace("{stem}", stem)
         self.commands = [str(c).replace("{stem}", stem) for c in options["apply"]]
+        self.live = str(options["live"]).replace("{stem}", stem)
         self.new: list[str] = []
         self.gone: list[str] = []
 
@@ -367,6 +374,14 @@ class Host:
             found[name] = (values.get("ActiveState") == "active", boots.get(values.get("UnitFileState", "")))
         return found
 
+    def is_dead(self, unit: Unit) -> bool:
+        """Say whether what a unit's files say is not in force."""
+        if not unit.files or not unit.live:
+            return False
+        argv = shlex.split(unit.live)
+        # what is not installed in check mode is not asked
+        return (shutil.which(argv[0]) is not None or not self.check_mode) and self.module.run_command(argv)[0] != 0
+
     def service_differs(self, unit: Unit, state: tuple[bool, bool | None]) -> bool:
         """Say whether a unit's service is to be started, stopped, enabled or disabled."""
         wanted = bool(unit.files)
@@ -503,6 +518,7 @@ def main() -> None:
                     "checked": {"type": "str", "default": "*"},
                     "apply": {"type": "list", "elements": "str", "default": []},
                     "covered_by": {"type": "str", "default": ""},
+                    "live": {"type": "str", "default": ""},
                     "service": {"type": "str", "default": ""},
                     "each": {"type": "bool", "default": False},
                 },
@@ -522,6 +538,7 @@ def main() -> None:
     due = [
         u for u in units
         if u.new or u.gone or host.is_marked(u) or (u.service and host.service_differs(u, states[u.service]))
+        or host.is_dead(u)
     ]  # fmt: skip
     folder = module.tmpdir if module.check_mode else None
     try:
