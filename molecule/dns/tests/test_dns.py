@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from collections.abc import Callable
+
 import pytest
 from testinfra.host import Host
 
@@ -29,6 +33,19 @@ def test_every_zone_is_there_and_signed(box: Host, plan: Plan, view: str) -> Non
         assert "status: NOERROR" in said and "RRSIG" in said and "Flags: qr aa" in said
 
 
+@pytest.mark.parametrize("view", [INTERNAL, PUBLIC])
+def test_it_has_the_primarys_zones(connect: Callable[[str], Host], box: Host, plan: Plan, view: str) -> None:
+    """Also a server that was away when they changed."""
+    found = names.servers(plan)
+    assert found is not None
+    for zone in names.zone_names(plan, view):
+        ask = f"kdig @127.0.0.1 -p {names.port_of(plan, view)} +short {zone} SOA"
+        until = time.monotonic() + 60
+        while not (own := box.check_output(ask)) or own != connect(found.primary.name).check_output(ask):
+            assert time.monotonic() < until, (zone, own)
+            time.sleep(1)
+
+
 def test_the_views_differ(box: Host, plan: Plan) -> None:
     inside = box.check_output("kdig @127.0.0.1 -p %s +short dns1.dc.%s A", names.port_of(plan, INTERNAL),
                               plan.district.facts.domain)  # fmt: skip
@@ -51,3 +68,7 @@ def test_private_keys_are_the_daemons_alone(box: Host, plan: Plan) -> None:
     assert keys == ""
     if box.check_output("hostname") != found.primary.name:
         assert box.run("find /var/lib/knot /var/lib/knot-public -name '*.pem'").stdout == ""
+
+
+def test_check_mode_finds_nothing_to_do(checked: subprocess.CompletedProcess[str]) -> None:
+    assert checked.returncode == 0, checked.stdout[-3000:] + checked.stderr

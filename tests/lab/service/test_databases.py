@@ -456,6 +456,8 @@ def test_bad_variables_are_refused_with_a_readable_message(tmp_path: Path) -> No
     for role, variables, word in (
         ("postgresql", {}, "postgresql_rendered"),
         ("postgresql", {"postgresql_rendered": "/nowhere/at/all"}, "topology render"),
+        ("postgresql_backup", {}, "postgresql_backup_rendered"),
+        ("postgresql_backup", {"postgresql_backup_rendered": "/nowhere/at/all"}, "topology render"),
         ("authority", {"authority_days": "many"}, "authority_days"),
         ("authority", {"authority_renew_days": 500}, "authority_renew_days must be less than authority_days"),
         ("authority", {"authority_passphrase_required": True}, "authority_passphrase must have 20 characters"),
