@@ -29,7 +29,7 @@ def test_both_instances_run_and_start_at_boot(box: Host, name: str) -> None:
 @pytest.mark.parametrize("view", [INTERNAL, PUBLIC])
 def test_every_zone_is_there_and_signed(box: Host, plan: Plan, view: str) -> None:
     for zone in names.zone_names(plan, view):
-        said = box.check_output("kdig @127.0.0.1 -p %s +dnssec %s SOA", names.port_of(plan, view), zone)
+        said = box.check_output("kdig @127.0.0.1 -p %s +dnssec %s SOA", str(names.port_of(plan, view)), zone)
         assert "status: NOERROR" in said and "RRSIG" in said and "Flags: qr aa" in said
 
 
@@ -47,7 +47,7 @@ def test_it_has_the_primarys_zones(connect: Callable[[str], Host], box: Host, pl
 
 
 def test_the_views_differ(box: Host, plan: Plan) -> None:
-    inside = box.check_output("kdig @127.0.0.1 -p %s +short dns1.dc.%s A", names.port_of(plan, INTERNAL),
+    inside = box.check_output("kdig @127.0.0.1 -p %s +short dns1.dc.%s A", str(names.port_of(plan, INTERNAL)),
                               plan.district.facts.domain)  # fmt: skip
     outside = box.check_output("kdig @127.0.0.1 +short dns1.dc.%s A", plan.district.facts.domain)
     assert inside == names.named(plan.hosts["dc-dns1"])[0]
@@ -62,7 +62,7 @@ def test_nobody_takes_a_zone_without_a_key(box: Host, plan: Plan) -> None:
 def test_private_keys_are_the_daemons_alone(box: Host, plan: Plan) -> None:
     found = names.servers(plan)
     assert found is not None
-    tsig = box.check_output("find /etc/knot/tsig -type f -printf '%%m %%u %%g\\n' | sort -u").split("\n")
+    tsig = box.check_output("find /etc/knot/tsig -type f -printf '%m %u %g\\n' | sort -u").split("\n")
     assert tsig == ["640 root knot"]
     keys = box.run("find /var/lib/knot/keys/keys -type f -name '*.pem' -perm /007").stdout
     assert keys == ""
