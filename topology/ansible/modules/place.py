@@ -64,7 +64,7 @@ options:
       check:
         description: >-
           Command that checks one new file before it is placed. C(%s) is its path. A program that is not
-          there fails, in check mode it is left out.
+          there (a shell says so by 127) fails, in check mode it is left out.
         type: str
         default: ""
       checked:
@@ -134,6 +134,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 NEW = ".new-"
 """Start of the name of a file that waits beside its target; no daemon reads a hidden file."""
+NOT_FOUND = 127
+"""What a shell ends with when it does not find a program."""
 SYSTEMD = "/run/systemd/system"
 
 
@@ -266,6 +268,8 @@ class Host:
         if shutil.which(argv[0]) is None:
             return "" if self.check_mode else f"its checker {argv[0]} is not installed"
         code, out, err = self.module.run_command(argv)
+        if code == NOT_FOUND and self.check_mode:  # the package that brings it is not installed yet
+            return ""
         return f"`{command}` says: {(err.strip() or out.strip())}" if code else ""
 
     def unstage(self, units: list[Unit], folder: str | None = None) -> None:
