@@ -42,7 +42,7 @@ def freebsd(expected: Expected) -> Iterator[tuple[str, str]]:
         # without dummynet's module there is no pipe, and dnctl fails
         yield "bsd-shape", "dnctl pipe show && dnctl queue show"
     if expected.looks_for("peer", "tunnel"):
-        yield "peers", "date +%s; wg show all dump"
+        yield "peers", parts.PEERS
     if expected.looks_for("neighbour"):
         yield "neighbours", "vtysh -c 'show bgp neighbors json'"
     if expected.looks_for("dhcp"):
