@@ -8,6 +8,7 @@ import secrets
 import selectors
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,6 +135,7 @@ class Box:
         self.host = testinfra.host.Host(self.backend)
         self.backend.set_host(self.host)
         self._said: dict[str, CommandResult] = {}
+        self._asking: dict[str, threading.Lock] = {}
         self._greeted = False
 
     def greet(self) -> None:
@@ -157,9 +159,10 @@ class Box:
 
     def ask(self, command: str) -> CommandResult:
         """Return what a command, asked once, has done."""
-        if command not in self._said:
-            self._said[command] = self.host.run(command)
-        return self._said[command]
+        with self._asking.setdefault(command, threading.Lock()):
+            if command not in self._said:
+                self._said[command] = self.host.run(command)
+            return self._said[command]
 
     def forget(self) -> None:
         """Ask everything anew from here on."""
