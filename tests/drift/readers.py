@@ -316,6 +316,8 @@ def _user(box: Box, expected: Expected, thing: str) -> Values | None:
     group = "wheel" if box.platform == "freebsd" else "sudo"
     word = user.password
     password = "none" if not word else "locked" if word[0] in "!*" else "set"
+    if word.startswith("*LOCKED*"):  # FreeBSD: not even a key lets in
+        password = "shut-out"
     return {"shell": user.shell, "administrator": group in user.groups, "password": password}
 
 
