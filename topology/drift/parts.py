@@ -9,7 +9,7 @@ from topology.expect.model import Expectation
 
 PEERS = r"""date +%s
 all=$(wg show all dump) || exit 1
-[ -z "$all" ] || printf '%s\\n' "$all" | awk -F '\t' -v OFS='\t' '{ if (NF == 5) $2 = "-"; else $3 = "-"; print }'"""
+[ -z "$all" ] || printf '%s\n' "$all" | awk -F '\t' -v OFS='\t' '{ if (NF == 5) $2 = "-"; else $3 = "-"; print }'"""
 """The reading of tunnels. wg(8) prints private and preshared keys among the rest: they stay on the host."""
 
 
