@@ -136,9 +136,11 @@ def test_its_key_can_only_read(what: str) -> None:
 
 def test_its_key_opens_no_other_way() -> None:
     target = own_address(PLAN.hosts[GATEWAYS[-1]])
-    run("sh", "-c", f"echo ls | sftp -F /etc/topology/drift/ssh_config -b - {target}", code=None)
-    forwarded = run("sh", "-c", f"{SSH} -W 127.0.0.1:22 {target} </dev/null", code=None)
-    assert "administratively prohibited" in forwarded or "open failed" in forwarded, forwarded
+    listed = run("sh", "-c", f"echo 'ls /' | sftp -F /etc/topology/drift/ssh_config -b - {target}", code=255)
+    assert "etc" not in listed
+    # the daemon there would greet whom it lets in
+    forwarded = run("sh", "-c", f"sleep 2 | {SSH} -W 127.0.0.1:22 {target}", code=None)
+    assert "SSH-2.0" not in forwarded
     terminal = run("sh", "-c", f"{SSH} -tt {target} id </dev/null", code=None)
     assert "uid=" not in terminal
     # nor from anywhere else

@@ -67,7 +67,7 @@ def test_its_account_and_files_are_expected(plan: Plan) -> None:
 def answered(plan: Plan, told: str) -> subprocess.CompletedProcess[str]:
     """Run the program's beginning, and instead of its readings print the word."""
     text = render_host(plan, plan.hosts["bua-gw"])[PROGRAM]
-    begin, found, _ = text.partition("export LC_ALL=C")
+    begin, found, _ = text.partition("export LC_ALL=C PATH=/usr/local/sbin")
     assert found
     return subprocess.run(
         ["sh", "-c", begin + 'echo "word is $word"'], input=told, capture_output=True, text=True, check=False, timeout=5
