@@ -49,6 +49,8 @@ class Patient(SshBackend):
         self.prefix = [
             str(values.get("ansible_ssh_executable", "ssh")), *(["-F", ssh_config] if ssh_config else []),
             "-o", f"ControlPath={folder}/%C", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
+            # a shared connection may be dead already
+            "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2",
             "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT}", "-o", "LogLevel=ERROR", "-T",
             *str(values.get("ansible_ssh_common_args", "")).split(),
             *(["-i", str(values["ansible_ssh_private_key_file"])] if "ansible_ssh_private_key_file" in values else []),

@@ -558,7 +558,8 @@ q = b"".join(bytes([len(x)]) + x.encode() for x in name.rstrip(".").split(".")) 
 number = {"A": 1, "PTR": 12, "AAAA": 28}[kind]
 s = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(3)
-s.sendto(struct.pack(">6H", 7, 256, 1, 0, 0, 0) + q + struct.pack(">2H", number, 1), (server, int(port)))
+s.connect((server, int(port)))  # else the socket looks like one that listens
+s.send(struct.pack(">6H", 7, 256, 1, 0, 0, 0) + q + struct.pack(">2H", number, 1))
 print(s.recv(4096).hex())
 """
 
