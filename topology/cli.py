@@ -53,6 +53,7 @@ _KEYS = {
     ),
     "nas": _SSH_KEY,
     "nas_hosts": _SSH_KEY,
+    "readers": _SSH_KEY,
 }  # fmt: skip
 """Section of keys.yml -> the form of its keys, and what that is called."""
 
@@ -502,7 +503,9 @@ def _keys(options: argparse.Namespace) -> int:
     pattern, form = _KEYS[options.section]
     kind = "nas" if options.section.startswith("nas") else "gateway"
     known = {h.name for h in plan.hosts.values() if h.kind == kind}
-    if options.section == "vpn_users":
+    if options.section == "readers":
+        known = {h.name for h in plan.hosts.values() if h.managed}
+    elif options.section == "vpn_users":
         known = {u.name for u in plan.vpn_users}
     elif options.section == "dnssec":
         known = {zone.rstrip(".") for zone in names.zone_names(plan)}
