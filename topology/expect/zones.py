@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from topology import names
 from topology.allocate import Host, Plan
+from topology.drift.read_zones import SIGNED_TYPES, line
 from topology.expect.groups import Together
-from topology.expect.model import Between, Expectation
+from topology.expect.model import Between, Expectation, Lines
+from topology.render.knot import CONFIGURATION
 
 SIGNED = 30
 """Least days that a signature must be good: they are made anew 40 days before (knot.conf), so the primary fails
@@ -30,6 +32,26 @@ def zones(plan: Plan, host: Host) -> Iterator[Expectation]:
         if name:
             answer = {"status": "NOERROR", "data": address}
             yield Expectation("answer", f"{name} A @{_LOCAL}#{port}", answer)
+
+
+def records(plan: Plan, host: Host) -> Iterator[Expectation]:
+    """Yield all records of a name server's zones, but for those that signing makes and the zone's own serial."""
+    found = names.servers(plan)
+    if found is None or host.name not in {h.name for h in (found.primary, *found.secondaries)}:
+        return
+    for view in found.views:
+        for zone in names.zones(plan, view):
+            lines = frozenset(
+                line(
+                    owner if owner.endswith(".") else zone.name if owner == "@" else f"{owner}.{zone.name}", kind, data
+                )
+                for owner, kinds in zone.records.items()
+                for kind, many in kinds.items()
+                if kind not in SIGNED_TYPES
+                for data in many
+            )
+            want = {"content": Lines(lines, "records")}
+            yield Expectation("records", f"{view} {zone.name}", want, of=(f"/{CONFIGURATION[view]}",))
 
 
 def _first(plan: Plan, view: str) -> tuple[str, str]:
