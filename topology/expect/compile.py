@@ -66,7 +66,7 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
         *_users(plan, host), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
         *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
         *freebsd.tables(files), *zones.zones(plan, host),
-        *replication.replication(files), *replication.backups(files), *replication.shares(files),
+        *replication.replication(files), *replication.backups(files), *replication.shares(files, context.today),
         *replication.certificates(files, host.name, plan.district.facts.domain),
         *zones.records(plan, host), *databases.databases(files),
         *_nas(context, host, files), *_kept(plan, host, files),

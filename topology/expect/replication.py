@@ -5,6 +5,7 @@ All of it is read from a host's rendered files, so a host that has none of them 
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterator
@@ -66,26 +67,29 @@ def backups(files: Files) -> Iterator[Expectation]:
             yield Expectation("backup", stanza, want, of=(path[1],))
 
 
-def shares(files: Files) -> Iterator[Expectation]:
-    """Yield Samba's shares with who may do what, and the rights of the folders they lead to (on the active NAS)."""
+def shares(files: Files, today: datetime.date | None = None) -> Iterator[Expectation]:
+    """Yield Samba's shares with who may do what, and on the active NAS rights and quotas of folders, and accounts.
+
+    People who have not left by `today` (default: now) have them.
+    """
     if _SAMBA in files:
         for name, values in share_sections(files[_SAMBA]):
             yield Expectation("share", name, values)
     if _NAS in files:
-        nas = _json(files[_NAS])
-        rows = [(f"users/{u['name']}", 0, 0, "755") for u in nas["users"] if not u["left"]]
-        rows += [(f"users/{u['name']}/private", 0, u["uid"], "770") for u in nas["users"] if not u["left"]]
-        rows += [(f"users/{u['name']}/public", 0, u["uid"], "775") for u in nas["users"] if not u["left"]]
+        nas, day = _json(files[_NAS]), (today or datetime.date.today()).isoformat()
+        people = [u for u in nas["users"] if not u["left"] or u["left"] > day]
+        rows = [(f"users/{u['name']}", 0, 0, "755") for u in people]
+        rows += [(f"users/{u['name']}/private", 0, u["uid"], "770") for u in people]
+        rows += [(f"users/{u['name']}/public", 0, u["uid"], "775") for u in people]
         rows += [(f"agencies/{a['slug']}", 0, a["gid"], "2770") for a in nas["agencies"]]
         for path, uid, gid, mode in rows:
             want = {"owner": str(uid), "group": str(gid), "mode": mode}
             # whoever has a folder beside this one, and is nobody of the plan's, is found
             beside = (f"{_LIVE}/{path.split('/')[0]}",)
             yield Expectation("right", f"{_LIVE}/{path}", want, optional=True, of=beside)
-        for user in nas["users"]:
-            if not user["left"]:
-                yield Expectation("account", user["name"], optional=True)
-        limits = [(f"users/{u['name']}", u["quota"]) for u in nas["users"] if not u["left"]]
+        for user in people:
+            yield Expectation("account", user["name"], optional=True)
+        limits = [(f"users/{u['name']}", u["quota"]) for u in people]
         limits += [(f"agencies/{a['slug']}", a["quota"]) for a in nas["agencies"]]
         for path, limit in limits:
             yield Expectation("quota", path, {"limit": gib(limit)}, optional=True, of=(_ROOT,))
