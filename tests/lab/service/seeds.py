@@ -14,6 +14,7 @@ from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, UNOBSERVED, F
 from topology.expect import expect
 from topology.names import INTERNAL, PUBLIC
 from topology.render import nas, postgresql
+from topology.render.common import context_of
 from topology.render.knot import CONFIGURATION, TSIG, key_name
 
 At = tuple[str, str, str, str]
@@ -121,22 +122,24 @@ def databases(plan: Plan) -> list[Seed]:
     gone = {(MISSING, "listen", f"{p}/tcp") for p in (postgresql.SQL, postgresql.REST)}
     unread = {(UNOBSERVED, kind, "*") for kind in ("login", "role", "setting")}
     database = (DIFFERENT, "replication", "database")
+    shared = f"{PATRONICTL} edit-config --force -s synchronous_mode"
     return [
-        seed("replay paused", last, sql("select pg_wal_replay_pause()"), sql("select pg_wal_replay_resume()"), database),
-        seed("nobody takes over", last, f"{PATRONICTL} pause --wait >/dev/null", f"{PATRONICTL} resume --wait >/dev/null",
-             database, found_at=[(m, *database) for m in members[:-1]]),
-        seed("no synchronous standby wanted", second, f"{PATRONICTL} edit-config --force -s synchronous_mode=false >/dev/null",
-             f"{PATRONICTL} edit-config --force -s synchronous_mode=true >/dev/null", (DIFFERENT, "setting", "synchronous_mode"),
+        seed("replay paused", last, sql("select pg_wal_replay_pause()"), sql("select pg_wal_replay_resume()"),
+             database),
+        seed("nobody takes over", last, f"{PATRONICTL} pause --wait >/dev/null",
+             f"{PATRONICTL} resume --wait >/dev/null", database, found_at=[(m, *database) for m in members[:-1]]),
+        seed("no synchronous standby wanted", second, f"{shared}=false >/dev/null", f"{shared}=true >/dev/null",
+             (DIFFERENT, "setting", "synchronous_mode"),
              found_at=[(m, DIFFERENT, "setting", "synchronous_mode") for m in members if m != second],
              may_at=[(first, MISSING, "replication", "database")]),
         seed("the synchronous standby stopped", second, "systemctl stop patroni", "systemctl start patroni",
              (DIFFERENT, "service", "patroni"), (MISSING, "replication", "database"), also=gone | unread | {
                  (MISSING, "setting", "*")},
-             found_at=[(first, MISSING, "replication", "database"), (first, MISSING, "replication", f"database to {second}")]),
+             found_at=[(first, MISSING, "replication", t) for t in ("database", f"database to {second}")]),
         seed("a login for everybody", last, f"cp -p {hba} /root/seed-hba && echo '{login}' >>{hba}",
              f"cat /root/seed-hba >{hba} && rm /root/seed-hba", (UNEXPECTED, "login", login)),
         seed("a login without a password", second,
-             f"cp -p {hba} /root/seed-hba && sed -i 's/^local replication replicator .*/local replication replicator trust/' {hba}",
+             f"cp -p {hba} /root/seed-hba && sed -i 's/^\\(local replication replicator\\) .*/\\1 trust/' {hba}",
              f"cat /root/seed-hba >{hba} && rm /root/seed-hba",
              (UNEXPECTED, "login", "local replication replicator trust"),
              (MISSING, "login", "local replication replicator scram-sha-256")),
@@ -188,7 +191,9 @@ for file in (path, path + ".copy"):
         elif line:
             key, _, value = line.partition('=')
             section[key] = value
-    inner = ','.join('"%s":{%s}' % (n, ','.join('"%s":%s' % kv for kv in sorted(p.items()))) for n, p in sorted(parts.items()))
+    inner = ','.join(
+        '"%s":{%s}' % (n, ','.join('"%s":%s' % kv for kv in sorted(p.items()))) for n, p in sorted(parts.items())
+    )
     digest = hashlib.sha1(('{' + inner + '}').encode()).hexdigest()
     open(file, 'w').write(re.sub(r'(?m)^backrest-checksum=.*$', 'backrest-checksum="%s"' % digest, text))
 """
@@ -203,14 +208,15 @@ def backups(plan: Plan) -> list[Seed]:
     first, last = found.repositories[0].name, found.repositories[-1].name
     stanza, folder = postgresql.CLUSTER, "/var/lib/pgbackrest"
     info = f"{folder}/backup/{stanza}/backup.info"
-    age = f"cp -p {info} /root/seed-info && cp -p {info}.copy /root/seed-info.copy && python3 -c {quote(OLDER)} {info} {{}}"
+    keep = f"cp -p {info} /root/seed-info && cp -p {info}.copy /root/seed-info.copy"
+    older = f"{keep} && python3 -c {quote(OLDER)} {info} {2 * 86400}"
     return [
         seed("backups no longer made", first, "systemctl stop postgresql-backup-incr.timer",
              "systemctl start postgresql-backup-incr.timer", (DIFFERENT, "service", "postgresql-backup-incr.timer")),
         seed("backups not at boot", last, "systemctl disable postgresql-backup-full.timer 2>/dev/null",
              "systemctl enable postgresql-backup-full.timer 2>/dev/null",
              (DIFFERENT, "service", "postgresql-backup-full.timer")),
-        seed("the last backup too old", first, age.format(2 * 86400),
+        seed("the last backup too old", first, older,
              f"mv /root/seed-info {info} && mv /root/seed-info.copy {info}.copy", (DIFFERENT, "backup", stanza)),
         seed("backups gone", last, f"mv {folder}/backup/{stanza} {folder}/backup/.seed",
              f"rm -rf {folder}/backup/{stanza} && mv {folder}/backup/.seed {folder}/backup/{stanza}",
@@ -242,10 +248,11 @@ def files(plan: Plan) -> list[Seed]:
     timer = (DIFFERENT, "service", "nas-replicate.timer")
     stop, start = "systemctl stop nas-replicate.timer", "systemctl start nas-replicate.timer"
     still = "while systemctl is-active -q nas-replicate.service; do sleep .2; done"
-    smb = (DIFFERENT, "file", "/etc/samba/smb.conf")
+    conf = "/etc/samba/smb.conf"
+    smb = (DIFFERENT, "file", conf)
 
     def shared(section: str, line: str) -> tuple[str, str]:
-        return kept("/etc/samba/smb.conf", rf"sed -i 's/^\[{section}\]$/&\n    {line}/' %s")
+        return kept(conf, rf"sed -i 's/^\[{section}\]$/&\n    {line}/' %s")
 
     def paused(name: str, change: str, undo: str, *wanted: Wanted, also: Iterable[Wanted] = ()) -> Seed:
         return seed(name, active, f"{stop}; {still}; {change}", f"{undo}; {start}", timer, *wanted, also=also)
@@ -254,15 +261,19 @@ def files(plan: Plan) -> list[Seed]:
     folder = f"{live}/agencies/{agency}"
     return [
         seed("copies no longer made", active, stop, start, timer),
-        seed("a share open to guests", active, *shared("public", "guest ok = yes"), smb, (DIFFERENT, "share", "public")),
-        seed("a share that may be written", other, *kept("/etc/samba/smb.conf", r"sed -i '/^\[public\]/,/^\[e/s/read only = yes/read only = no/' %s"),
-             smb, (DIFFERENT, "share", "public")),
-        seed("a share for more people", last, *kept("/etc/samba/smb.conf", f"sed -i 's/valid users = @{agency}$/valid users = @{agency} @{nas.AUXILIARY}/' %s"),
-             smb, (DIFFERENT, "share", agency)),
-        seed("guests let in", other, *kept("/etc/samba/smb.conf", "sed -i 's/map to guest = never/map to guest = bad user/' %s"),
-             smb, (DIFFERENT, "share", "global")),
-        seed("a share added", last, *kept("/etc/samba/smb.conf", r"printf '[scans]\n    path = /srv/nas\n    guest ok = yes\n' >>%s"),
-             smb, (UNEXPECTED, "share", "scans")),
+        seed("a share open to guests", active, *shared("public", "guest ok = yes"), smb,
+             (DIFFERENT, "share", "public")),
+        seed("a share that may be written", other,
+             *kept(conf, r"sed -i '/^\[public\]/,/^\[e/s/read only = yes/read only = no/' %s"), smb,
+             (DIFFERENT, "share", "public")),
+        seed("a share for more people", last,
+             *kept(conf, f"sed -i 's/valid users = @{agency}$/& @{nas.AUXILIARY}/' %s"), smb,
+             (DIFFERENT, "share", agency)),
+        seed("guests let in", other, *kept(conf, "sed -i 's/map to guest = never/map to guest = bad user/' %s"), smb,
+             (DIFFERENT, "share", "global")),
+        seed("a share added", last,
+             *kept(conf, r"printf '[scans]\n    path = /srv/nas\n    guest ok = yes\n' >>%s"), smb,
+             (UNEXPECTED, "share", "scans")),
         paused("a private folder open to all", f"chmod 0777 {private}", f"chmod 0770 {private}",
                (DIFFERENT, "right", private)),
         paused("a private folder's owner", f"chown {users[0].name} {private}", f"chown root {private}",
@@ -286,8 +297,8 @@ def files(plan: Plan) -> list[Seed]:
              "chmod 0600 /var/lib/nas/replication_key", (DIFFERENT, "file", "/var/lib/nas/replication_key")),
         seed("the agent stopped", last, "systemctl stop nas-agent", "systemctl start nas-agent",
              (DIFFERENT, "service", "nas-agent")),
-        seed("Debian's file server may start", last, "systemctl unmask smbd 2>/dev/null", "systemctl mask smbd 2>/dev/null",
-             (DIFFERENT, "service", "smbd")),
+        seed("Debian's file server may start", last, "systemctl unmask smbd 2>/dev/null",
+             "systemctl mask smbd 2>/dev/null", (DIFFERENT, "service", "smbd")),
         seed("the data disk not mounted", last, "systemctl stop nas-replicate.timer nas-agent srv-nas.mount",
              "systemctl start srv-nas.mount nas-agent nas-replicate.timer", (MISSING, "mount", "/srv/nas"),
              (DIFFERENT, "service", "srv-nas.mount"), (DIFFERENT, "service", "nas-agent"), timer, alone=True),
@@ -319,6 +330,7 @@ def zones(plan: Plan) -> list[Seed]:
         return (DIFFERENT, "zone", f"{view} {domain}")
 
     port = names.port_of(plan, INTERNAL)
+    clock = context_of(plan).router(plan.hosts[far])[0]
     answer = next(e for e in expect(plan, plan.hosts[near]).of_kind("answer") if e.thing.endswith(f"#{port}"))
     owner = answer.thing.split(" ")[0]
     files_ = {v: f"/etc/knot/zones/{v}/{domain}zone" for v in (INTERNAL, PUBLIC)}
@@ -351,7 +363,14 @@ def zones(plan: Plan) -> list[Seed]:
         seed("no answers for the internet", far, "systemctl stop knot-public", "systemctl start knot-public",
              (DIFFERENT, "service", "knot-public"), (MISSING, "listen", "53/udp"), (MISSING, "listen", "53/tcp"),
              (MISSING, "answer", "*"), (MISSING, "zone", f"{PUBLIC} *"), (MISSING, "records", f"{PUBLIC} *")),
-        seed("a name server that forwards", near, "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.accept_redirects=0",
+        seed("a clock that is three seconds off", far,
+             f"for s in $(chronyc -N sources | awk '/^\\^/ {{print $2}}'); do chronyc delete $s; done >/dev/null; "
+             f"chronyc add server {clock} iburst minpoll 2 maxpoll 2 offset 3 >/dev/null; "
+             "for i in $(seq 60); do sleep .5; chronyc tracking | grep -Eq '^System time +: [1-9]' && exit; done;"
+             " exit 1",
+             "systemctl restart chrony", (DIFFERENT, "time", "clock"), also={(UNOBSERVED, "time", "*")}),
+        seed("a name server that forwards", near,
+             "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.accept_redirects=0",
              "sysctl -qw net.ipv4.ip_forward=0 net.ipv4.conf.all.accept_redirects=0",
              (DIFFERENT, "sysctl", "net.ipv4.ip_forward"), also={(DIFFERENT, "sysctl", "*")}),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Drift of services: nothing is found after `site.yml`, every seeded change is by both readers, and remediation ends it."""
+"""Drift of services: nothing after `site.yml`, every seeded change by both readers, nothing after remediation."""
 
 from __future__ import annotations
 
