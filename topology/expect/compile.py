@@ -68,7 +68,7 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
         *freebsd.tables(files), *zones.zones(plan, host),
         *replication.replication(files), *replication.backups(files), *replication.shares(files, context.today),
         *replication.certificates(files, host.name, plan.district.facts.domain),
-        *zones.records(plan, host), *databases.databases(files),
+        *databases.databases(files),
         *_nas(context, host, files), *_kept(plan, host, files),
     ]  # fmt: skip
     owned = tuple(f"/{p}" for u in applied for p in u.owned)
