@@ -197,8 +197,10 @@ def _backup(box: Box, expected: Expected, thing: str) -> Values | None:
     times = [float(box.say(f"date -d {shlex.quote(end)} +%s")) for end in ends]
     if not times:
         folder = next(e.of for e in expected.of_kind("backup") if e.thing == thing)[0]
-        made = float(box.say(f"stat -c %Y {shlex.quote(f'{folder}/backup/{thing}/backup.info')}"))
-        return {"status": "none yet", "age": now - made}
+        made = box.ask(f"stat -c %Y {shlex.quote(f'{folder}/backup/{thing}/backup.info')}")
+        if made.rc:
+            return {"status": status[1] if status else "", "age": "never"}
+        return {"status": "none yet", "age": now - float(made.stdout)}
     return {"status": status[1] if status else "", "age": now - max(times)}
 
 

@@ -210,12 +210,16 @@ def test_a_nas_with_the_plans_people() -> None:
     assert nas() == []
     # a NAS that does not serve has neither accounts nor folders; one without its disk is said by the mount
     assert nas("", "") == []
+    # quotas are off: of no account on a NAS that does not serve
+    assert nas("ID 256 gen 24 top level 5 path snap/accounts/@GMT-2026.11.26-13.55.01\nlimits", "") == []
 
 
 @pytest.mark.parametrize(
     ("more", "found"),
     [
         ({"volumes": VOLUMES.replace("2147483648", "none")}, [(DIFFERENT, "quota", "agencies/dinkes", "limit")]),
+        ({"volumes": VOLUMES.partition("limits")[0] + "limits"},
+         [(DIFFERENT, "quota", t, "limit") for t in ("agencies/dinkes", "users/ani", "users/citra")]),
         ({"volumes": VOLUMES.replace("1073741824", "5368709120")}, [(DIFFERENT, "quota", "users/ani", "limit")]),
         ({"accounts": "ani:20001:Ani\nbudi:20002:Budi"}, [(UNEXPECTED, "account", "budi", "")]),
         ({"accounts": "citra:20003:Citra"}, []),

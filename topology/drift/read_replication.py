@@ -54,10 +54,13 @@ _SUBVOLUME = re.compile(r"ID (\d+) .*? path live/files/((?:users|agencies)/.+)")
 
 
 def _quotas(text: str) -> dict[str, Things]:
-    """Read `btrfs subvolume list` and `btrfs qgroup show -r --raw`; nothing where the disk is not mounted."""
+    """Read `btrfs subvolume list` and `btrfs qgroup show -r --raw`; nothing where the disk is not mounted.
+
+    Where quotas are off the second is empty, and nobody has one.
+    """
     if not text.strip():
         return {"quota": {}}
-    volumes, mark, groups = text.partition("\nlimits\n")
+    volumes, mark, groups = f"\n{text}\n".partition("\nlimits\n")
     if not mark:
         raise ValueError("cut off")
     limits = {}
