@@ -51,7 +51,9 @@ def observe(output: str, word: str) -> Observed:
 
 
 def _first_line(text: str) -> str:
-    line = next((x.strip() for x in text.splitlines() if x.strip()), "")
+    lines = [x.strip() for x in text.splitlines() if x.strip()]
+    # what a Python program died of is said at the end
+    line = lines[-1] if lines and lines[0].startswith("Traceback ") else next(iter(lines), "")
     line = "".join(c if c.isprintable() else "?" for c in line)
     return line if len(line) <= 120 else line[:117] + "..."
 

@@ -124,8 +124,11 @@ def databases(plan: Plan) -> list[Seed]:
     database = (DIFFERENT, "replication", "database")
     shared = f"{PATRONICTL} edit-config --force -s synchronous_mode"
     return [
-        seed("replay paused", last, sql("select pg_wal_replay_pause()"), sql("select pg_wal_replay_resume()"),
-             database),
+        # without maintenance Patroni ends a pause of PostgreSQL 14 and later at its next look, 3 s later
+        seed("replay paused", last,
+             f"{PATRONICTL} pause --wait >/dev/null && {sql('select pg_wal_replay_pause()')}",
+             f"{sql('select pg_wal_replay_resume()')}; {PATRONICTL} resume --wait >/dev/null",
+             database, found_at=[(m, *database) for m in members[:-1]]),
         seed("nobody takes over", last, f"{PATRONICTL} pause --wait >/dev/null",
              f"{PATRONICTL} resume --wait >/dev/null", database, found_at=[(m, *database) for m in members[:-1]]),
         seed("no synchronous standby wanted", second, f"{shared}=false >/dev/null", f"{shared}=true >/dev/null",

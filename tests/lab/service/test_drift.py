@@ -40,7 +40,7 @@ SETTLES = 150.0
 CLOCKS = 300.0
 SEEDS = seeds(PLAN)
 ROUNDS = rounds(SEEDS)
-QUICK = ("replay paused", "a share open to guests")
+QUICK = ("a login for everybody", "a share open to guests")
 """Found in `make test` as well."""
 REMEDIATE = play.ROOT / "playbooks" / "remediate.yml"
 _CONTEXT = context_of(PLAN)
