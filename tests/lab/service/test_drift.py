@@ -136,6 +136,20 @@ def test_there_are_seeds_of_every_kind_of_the_services() -> None:
     assert kinds - seeded <= {"address", "package", "route"}, kinds - seeded
 
 
+def besides(findings: Iterable[Finding], made: Iterable[Seed]) -> list[Finding]:
+    """Return what no change explains."""
+    return [f for f in findings if not any(s.explains(f) for s in made)]
+
+
+def lasting(first: list[Finding], again: list[Finding], made: list[Seed]) -> list[Finding]:
+    """Return the first look without what was there by itself, and for that look only."""
+    stayed = {f.key for f in again}
+    told_once = [f for f in besides(first, made) if f.key not in stayed]
+    if told_once:
+        record("services, drift: found once only", findings=[str(f) for f in told_once])
+    return [f for f in first if f not in told_once]
+
+
 def _rounds() -> Iterator[object]:
     quick = [s for s in SEEDS if s.name in QUICK]
     yield pytest.param(quick, id="quick")
@@ -157,10 +171,15 @@ def test_seeded_changes_are_found_by_both_and_nothing_else(made: list[Seed], box
         begun = time.monotonic()
         found = {"sweep": look()}
         swept = time.monotonic()
-        hosts = dict.fromkeys([s.host for s in made] + [w[0] for s in made for w in s.found_at])
+        hosts = list(dict.fromkeys([s.host for s in made] + [w[0] for s in made for w in s.found_at]))
         found["twin"] = by_twin(boxes, hosts, whole=True)
         record("services, drift: a round of seeds", seeds=[s.name for s in made], sweep=round(swept - begun, 1),
                twin=round(time.monotonic() - swept, 1), hosts=len(hosts))  # fmt: skip
+        # on a busy machine a lease may run out meanwhile: what is there without reason is there the next time as well
+        if besides(found["sweep"], made):
+            found["sweep"] = lasting(found["sweep"], look(), made)
+        if besides(found["twin"], made):
+            found["twin"] = lasting(found["twin"], by_twin(boxes, hosts, whole=True), made)
     finally:
         for one in reversed(changed):
             run(one.host, one.undo, check=False)
@@ -171,7 +190,7 @@ def test_seeded_changes_are_found_by_both_and_nothing_else(made: list[Seed], box
             wrong += [
                 f"{reader}: {one.name}: not found: {w}" for w in (*one.missed(own), *one.elsewhere_missed(findings))
             ]
-        wrong += [f"{reader}: besides: {f}" for f in findings if not any(s.explains(f) for s in made)]
+        wrong += [f"{reader}: besides: {f}" for f in besides(findings, made)]
         wrong += [f"{reader}: says too little: {f}" for f in findings if f.state not in (MISSING, UNEXPECTED)
                   and not (f.expected or f.found)]  # fmt: skip
     left = ""
