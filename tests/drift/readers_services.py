@@ -72,8 +72,6 @@ def _replication(box: Box, expected: Expected, thing: str) -> Values | None:
             "state": "running", "replay": "paused" if paused else "going on",
             "maintenance": bool(re.search(r"^pause: true$", shared, re.MULTILINE)),
         }  # fmt: skip
-    if thing == "etcd":
-        return _etcd(box, expected)
     lines = box.ask("/usr/local/sbin/nas status").stdout
     if thing == "files":
         return {"set aside": "changes of its own to set aside" in lines} if lines else None
@@ -89,8 +87,9 @@ def _psql(sql: str) -> str:
     return f"cd / && runuser -u postgres -- psql -XAt -F '|' -c {shlex.quote(sql)} postgres"
 
 
-def _etcd(box: Box, expected: Expected) -> Values | None:
-    address, folder = next(e.of for e in expected.of_kind("replication") if e.thing == "etcd")
+@one("etcd")
+def _etcd(box: Box, expected: Expected, thing: str) -> Values | None:
+    address, folder = next(e.of for e in expected.of_kind("etcd"))
     client = (f"ETCDCTL_API=3 etcdctl --endpoints=https://{address} --cacert={folder}/ca.crt --cert={folder}/host.crt"
               f" --key={folder}/host.key")  # fmt: skip
     members = box.ask(f"{client} member list")

@@ -124,9 +124,9 @@ def test_etcd_of_itself() -> None:
         return states(judge(expected, observe(answer(etcd="\n".join(lines)), WORD)))
 
     assert said("true", "a", "b") == []
-    assert said("false", "a", "b") == [(DIFFERENT, "replication", "etcd", "health")]
-    assert said("true", "a", "b", "c") == [(DIFFERENT, "replication", "etcd", "members")]
-    assert states(judge(expected, observe(answer(etcd=""), WORD))) == [(MISSING, "replication", "etcd", "")]
+    assert said("false", "a", "b") == [(DIFFERENT, "etcd", "member", "health")]
+    assert said("true", "a", "b", "c") == [(DIFFERENT, "etcd", "member", "members")]
+    assert states(judge(expected, observe(answer(etcd=""), WORD))) == [(MISSING, "etcd", "member", "")]
 
 
 # ---------------------------------------------------------------- names

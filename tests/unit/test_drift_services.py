@@ -168,6 +168,11 @@ def test_the_last_backup_is_not_too_old(said: str, found: list[tuple[str, str, s
     assert states(judge(expected, observe(answer(backups=said), WORD))) == found
 
 
+def test_backups_of_every_repository_are_judged_whatever_its_number() -> None:
+    second = {p: text.replace("repo1-path", "repo2-path") for p, text in REPOSITORY.items()}
+    assert list(backups(second)) == list(backups(REPOSITORY)) != []
+
+
 # ---------------------------------------------------------------- NAS
 
 NAS = {"etc/topology/nas.json": "// Generated\n" + json.dumps({

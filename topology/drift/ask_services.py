@@ -56,8 +56,8 @@ def sections(expected: Expected) -> Iterator[tuple[str, str]]:
     if "database" in things:
         address, authority = things["database"].of
         yield "cluster", _patroni(address, authority, "patroni")
-    if "etcd" in things:
-        address, folder = things["etcd"].of
+    for one in expected.of_kind("etcd"):
+        address, folder = one.of
         yield "etcd", _ETCD.replace("ADDRESS", shlex.quote(address)).replace("FOLDER", shlex.quote(folder))
     shared = expected.of_kind("setting")
     if shared:

@@ -82,14 +82,14 @@ def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, s
 def _etcd(text: str) -> dict[str, Things]:
     """Read etcd's own health and the members it knows; a member that does not run answers nothing."""
     if not text.strip():
-        return {"replication": {}}
+        return {"etcd": {}}
     health, members = (json.loads(line) for line in text.splitlines()[:2])
     names = sorted(str(m["name"]) for m in members["members"])
-    return {"replication": {"etcd": {"health": str(health["health"]), "members": ", ".join(names)}}}
+    return {"etcd": {"member": {"health": str(health["health"]), "members": ", ".join(names)}}}
 
 
 READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "databases": (("login", "role", "setting"), _databases), "settings": (("setting",), _settings),
-    "etcd": (("replication",), _etcd),
+    "etcd": (("etcd",), _etcd),
 }  # fmt: skip
 """Section of the script -> kinds of things read in it, and the reader."""

@@ -220,8 +220,9 @@ _KINDS: dict[str, Callable[[Expected, Finding], Steps]] = {
     "sysctl": _mark("kernel"), "user": _user, "key": _key, "ruleset": _ruleset, "shape": _mark("filter"),
     "peer": _peer, "tunnel": _peer, "neighbour": _mark("routing"), "time": _mark("time"), "mount": _mount,
     "daemon": _daemon, "dhcp": _roles, "share": _roles, "table": _ruleset, "answer": _answer,
-    "replication": services.replication, "login": services.login, "role": services.role, "setting": services.setting,
-    "backup": services.backup, "zone": services.zone, "records": services.zone, "right": services.folder,
+    "replication": services.replication, "etcd": _roles, "login": services.login, "role": services.role,
+    "setting": services.setting, "backup": services.backup,
+    "zone": services.zone, "records": services.zone, "right": services.folder,
     "quota": services.people, "account": services.people, "certificate": services.certificate,
 }  # fmt: skip
 

@@ -49,7 +49,7 @@ def replication(files: Files) -> Iterator[Expectation]:
         members = ", ".join(sorted(m.split("=")[0] for m in said["ETCD_INITIAL_CLUSTER"].split(",")))
         client = said["ETCD_ADVERTISE_CLIENT_URLS"].split(",")[0].removeprefix("https://")
         want = {"health": "true", "members": members}
-        yield Expectation("replication", "etcd", want, of=(client, said["ETCD_CERT_FILE"].rpartition("/")[0]))
+        yield Expectation("etcd", "member", want, of=(client, said["ETCD_CERT_FILE"].rpartition("/")[0]))
     if _NAS in files:
         yield Expectation("replication", FILES, {"set aside": False})
         nas = _json(files[_NAS])
@@ -60,7 +60,7 @@ def replication(files: Files) -> Iterator[Expectation]:
 def backups(files: Files) -> Iterator[Expectation]:
     """Yield the backups of every database cluster that a repository keeps; a new one has a day to make its first."""
     text = files.get(_REPOSITORY, "")
-    path = re.search(r"^repo1-path=(\S+)$", text, re.MULTILINE)
+    path = re.search(r"^repo\d+-path=(\S+)$", text, re.MULTILINE)
     for stanza in re.findall(r"^\[(\w+)\]$", text, re.MULTILINE):
         if stanza != "global" and path:
             want = {"status": OneOf(("ok", "none yet")), "age": AtMost(BACKUP_AGE, "s")}

@@ -121,6 +121,8 @@ def databases(plan: Plan) -> list[Seed]:
     login = "host all all 0.0.0.0/0 trust"
     gone = {(MISSING, "listen", f"{p}/tcp") for p in (postgresql.SQL, postgresql.REST)}
     unread = {(UNOBSERVED, kind, "*") for kind in ("login", "role", "setting")}
+    # etcd shows and wants the certificate that is there, from the next connection on
+    no_etcd = {(UNOBSERVED, "etcd", "all"), (MISSING, "etcd", "member"), (DIFFERENT, "etcd", "member")}
     database = (DIFFERENT, "replication", "database")
     shared = f"{PATRONICTL} edit-config --force -s synchronous_mode"
     return [
@@ -154,7 +156,7 @@ def databases(plan: Plan) -> list[Seed]:
         seed("a setting by ALTER SYSTEM", first, sql("alter system set log_connections = off"),
              sql("alter system reset log_connections"), (UNEXPECTED, "setting", "log_connections by hand")),
         seed("a member of etcd stopped", last, "systemctl stop etcd", "systemctl start etcd",
-             (DIFFERENT, "service", "etcd"), (MISSING, "replication", "etcd"), also={
+             (DIFFERENT, "service", "etcd"), (MISSING, "etcd", "member"), also={
                  (MISSING, "listen", f"{p}/tcp") for p in (postgresql.ETCD, postgresql.ETCD_PEER)}),
         seed("the proxy's configuration", last, *haproxy, (DIFFERENT, "file", "/etc/haproxy/haproxy.cfg")),
         seed("a proxy that has not read its file", first, "touch /etc/haproxy/haproxy.cfg", "systemctl reload haproxy",
@@ -164,14 +166,14 @@ def databases(plan: Plan) -> list[Seed]:
         seed("a port opened on a database", first, "systemd-run --quiet --unit stranger python3 -m http.server 8099",
              "systemctl stop stranger", (UNEXPECTED, "listen", "8099/tcp")),
         seed("a certificate of its own", last, *kept(certificate, OWN_CERTIFICATE.replace("{host}", last)),
-             (DIFFERENT, "certificate", certificate)),
+             (DIFFERENT, "certificate", certificate), also=no_etcd),
         seed("a certificate of a false authority that ends soon", second,
              *kept(certificate, FALSE_AUTHORITY.replace("{host}", second).replace("{domain}", domain)),
-             (DIFFERENT, "certificate", certificate)),
+             (DIFFERENT, "certificate", certificate), also=no_etcd),
         seed("another authority", last,
              *kept("/etc/topology/tls/ca.crt", OWN_CERTIFICATE.replace("{host}", f"'{domain} authority'")),
              (DIFFERENT, "certificate", "/etc/topology/tls/ca.crt"), (DIFFERENT, "certificate", certificate),
-             also={(UNOBSERVED, "replication", "*"), (UNOBSERVED, "setting", "*"), (MISSING, "replication", "etcd")}),
+             also={*no_etcd, (UNOBSERVED, "replication", "*"), (UNOBSERVED, "setting", "*")}),
         seed("the host's key readable", first, "chmod 0644 /etc/topology/tls/host.key",
              "chmod 0640 /etc/topology/tls/host.key", (DIFFERENT, "file", "/etc/topology/tls/host.key")),
         seed("the passwords readable", second, "chmod 0644 /etc/topology/postgresql/secrets.json",
@@ -221,8 +223,8 @@ def backups(plan: Plan) -> list[Seed]:
              (DIFFERENT, "service", "postgresql-backup-full.timer")),
         seed("the last backup too old", first, older,
              f"mv /root/seed-info {info} && mv /root/seed-info.copy {info}.copy", (DIFFERENT, "backup", stanza)),
-        seed("backups gone", last, f"mv {folder}/backup/{stanza} {folder}/backup/.seed",
-             f"rm -rf {folder}/backup/{stanza} && mv {folder}/backup/.seed {folder}/backup/{stanza}",
+        seed("backups gone", last, f"mv {folder}/backup/{stanza} {folder}/seed",
+             f"rm -rf {folder}/backup/{stanza} && mv {folder}/seed {folder}/backup/{stanza}",
              (DIFFERENT, "backup", stanza), by_hand=True),
         seed("the repository closed", first, "systemctl stop pgbackrest", "systemctl start pgbackrest",
              (DIFFERENT, "service", "pgbackrest"), (MISSING, "listen", f"{postgresql.BACKUP}/tcp")),
