@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from shlex import quote
 
 from tests.lab import seeds as base
@@ -66,18 +67,38 @@ def seeds(plan: Plan) -> list[Seed]:
 
 
 def rounds(found: Iterable[Seed]) -> list[list[Seed]]:
-    """Return seeds in rounds: those that nothing joins by themselves, of others one per host at a time."""
+    """Return seeds in rounds: those that nothing joins by themselves, of others all that do not hide each other."""
     alone, others = [], list[list[Seed]]()
     for one in found:
         if one.alone:
             alone.append([one])
             continue
-        free = next((r for r in others if all(s.host != one.host for s in r)), None)
+        free = next((r for r in others if not any(clash(one, s) for s in r)), None)
         if free is None:
             others.append([one])
         else:
             free.append(one)
     return [*others, *alone]
+
+
+def clash(one: Seed, other: Seed) -> bool:
+    """Say whether what one of two changes of a host does may hide what the other does."""
+    return one.host == other.host and any(
+        _meets(a, b)
+        for first, second in ((one, other), (other, one))
+        for a in first.found
+        for b in second.found | second.consequences
+    )
+
+
+def _meets(one: Wanted, other: Wanted) -> bool:
+    """Say whether a thing is another, or of its pattern; a kind that is not read meets everything."""
+    (first, kind, thing), (second, other_kind, pattern) = one, other
+    if kind != other_kind:
+        return False
+    return (
+        UNOBSERVED in (first, second) or thing == pattern or fnmatchcase(thing, pattern) or fnmatchcase(pattern, thing)
+    )
 
 
 def kept(path: str, change: str) -> tuple[str, str]:
@@ -225,7 +246,7 @@ def backups(plan: Plan) -> list[Seed]:
              f"mv /root/seed-info {info} && mv /root/seed-info.copy {info}.copy", (DIFFERENT, "backup", stanza)),
         seed("backups gone", last, f"mv {folder}/backup/{stanza} {folder}/seed",
              f"rm -rf {folder}/backup/{stanza} && mv {folder}/seed {folder}/backup/{stanza}",
-             (DIFFERENT, "backup", stanza), by_hand=True),
+             (MISSING, "backup", stanza), by_hand=True),
         seed("the repository closed", first, "systemctl stop pgbackrest", "systemctl start pgbackrest",
              (DIFFERENT, "service", "pgbackrest"), (MISSING, "listen", f"{postgresql.BACKUP}/tcp")),
         seed("a repository's certificate of its own", last,
@@ -260,7 +281,7 @@ def files(plan: Plan) -> list[Seed]:
         return kept(conf, rf"sed -i 's/^\[{section}\]$/&\n    {line}/' %s")
 
     def paused(name: str, change: str, undo: str, *wanted: Wanted, also: Iterable[Wanted] = ()) -> Seed:
-        return seed(name, active, f"{stop}; {still}; {change}", f"{undo}; {start}", timer, *wanted, also=also)
+        return seed(name, active, f"{stop}; {still}; {change}", f"{undo}; {start}", *wanted, also={timer, *also})
 
     private = f"{live}/users/{users[0].name}/private"
     folder = f"{live}/agencies/{agency}"
