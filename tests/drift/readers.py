@@ -22,6 +22,7 @@ from typing import Any
 
 from tests.drift.box import Box
 from topology.drift.judge import Things
+from topology.drift.read_services import CHAIN
 from topology.expect import Expected, freebsd
 from topology.expect.daemons import CURRENT
 
@@ -292,6 +293,22 @@ def _mount(box: Box, expected: Expected, thing: str) -> Values | None:
     return {"mode": "ro" if {"ro", "read-only"} & set(mount.options) else "rw"} if mount.exists else None
 
 
+@every("mount")
+def _odd_mounts(box: Box, expected: Expected) -> Things:
+    """Return what is mounted from a disk, from memory or from elsewhere outside the folders of the system."""
+    found: Things = {}
+    local = [w[1] for w in map(str.split, box.say("cat /proc/filesystems").splitlines()) if w[0] == "nodev"]
+    nobodys = set(local) - {"tmpfs", "overlay", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "fuse"}
+    for line in box.say("cat /proc/mounts").splitlines():
+        source, target, kind = line.split()[:3]
+        first = target.split("/")[1]
+        remote = ":" in source or source.startswith("//") or kind.startswith("fuse.")
+        system = first in ("", "boot", "dev", "home", "proc", "run", "sys", "tmp", "usr", "var")
+        if remote or not (system or kind in nobodys):
+            found[target] = {"source": source, "type": kind}
+    return found
+
+
 @one("time")
 def _time(box: Box, expected: Expected, thing: str) -> Values | None:
     text = box.say("chronyc tracking")
@@ -324,12 +341,19 @@ def _user(box: Box, expected: Expected, thing: str) -> Values | None:
 @every("user")
 def _users(box: Box, expected: Expected) -> Things:
     people: Things = {}
-    for line in box.say("cat /etc/passwd").splitlines():
+    for line in _accounts(box):
         name, _, number, _, _, _, shell = line.split(":")
         packaged = int(number) < 900 or (int(number) < 1000 and _NO_LOGIN.search(shell))
         if not packaged and name not in _SYSTEM:
             people[name] = {"shell": shell}
     return people
+
+
+def _accounts(box: Box) -> list[str]:
+    """Return the lines of passwd(5): the host's own, and those of people that a NAS has besides."""
+    lines = box.say("cat /etc/passwd").splitlines()
+    more = box.ask("cat /var/lib/extrausers/passwd").stdout.splitlines()
+    return [line for line in (*lines, *more) if line and not line.startswith("#")]
 
 
 @one("key")
@@ -340,7 +364,7 @@ def _key(box: Box, expected: Expected, thing: str) -> Values | None:
 @every("key")
 def _keys(box: Box, expected: Expected) -> Things:
     found: Things = {}
-    for line in box.say("cat /etc/passwd").splitlines():
+    for line in _accounts(box):
         name, _, number, _, _, home, _ = line.split(":")
         if int(number) < 900 and int(number) != 0:
             continue
@@ -620,11 +644,16 @@ def _certificate(box: Box, expected: Expected, thing: str) -> Values | None:
         return None
     fields = dict(line.split("=", 1) for line in done.stdout.splitlines())
     until = datetime.datetime.strptime(fields["notAfter"], "%b %d %H:%M:%S %Y GMT").replace(tzinfo=datetime.UTC)
-    key = next(e for e in expected.of_kind("certificate") if e.thing == thing).of[0]
-    theirs = box.host.run("openssl pkey -pubout -in %s", key)
-    same = theirs.rc == 0 and theirs.stdout == box.host.run("openssl x509 -noout -pubkey -in %s", thing).stdout
+    of = next((e.of for e in expected.of_kind("certificate") if e.thing == thing), ())
+    same = trusted = False
+    if of:
+        theirs = box.host.run("openssl pkey -pubout -in %s", of[0])
+        same = theirs.rc == 0 and theirs.stdout == box.host.run("openssl x509 -noout -pubkey -in %s", thing).stdout
+        trusted = box.host.run("openssl verify -no_check_time -trusted %s %s", of[1], thing).rc == 0
     left = until - datetime.datetime.fromtimestamp(int(box.say("date +%s")), datetime.UTC)
     return {
         "subject": fields["subject"].strip(), "issuer": fields["issuer"].strip(), "days": left.days,
         "key": "matches" if same else "is another's or not there",
+        "chain": CHAIN if trusted else "signed by somebody else",
+        "fingerprint": box.host.run("openssl x509 -outform DER -in %s | sha256sum", thing).stdout.split()[0],
     }  # fmt: skip

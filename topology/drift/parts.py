@@ -45,4 +45,9 @@ def certificates(expectations: Iterable[Expectation]) -> str:
             lines.append(
                 f'[ "$(openssl x509 -in {path} -noout -pubkey 2>/dev/null)" = "$({made})" ] && echo key matches'
             )
+        for authority in one.of[1:]:
+            # that it has ended is said of its days
+            verify = f"openssl verify -no_check_time -CAfile {shlex.quote(authority)} {path}"
+            lines.append(f"{verify} >/dev/null 2>&1 && echo chain holds")
+        lines.append(f"openssl x509 -in {path} -noout -fingerprint -sha256 2>/dev/null")
     return "\n".join((*lines, ":"))

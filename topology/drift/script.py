@@ -79,6 +79,8 @@ def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
         yield "answers", ask.ask(ask.names(expected.of_kind("answer")))
     if expected.of_kind("zone"):
         yield "zones", ask.ask(ask.zones(expected.of_kind("zone")))
+    if expected.of_kind("records"):
+        yield "records", ask_services.records(expected)
     yield from ask_services.sections(expected)
     if expected.of_kind("certificate"):
         yield "certificates", parts.certificates(expected.of_kind("certificate"))

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from topology import inventory, routing
+from topology import inventory, names, routing
 from topology.allocate import Host, Plan
-from topology.expect import freebsd, replication, services, zones
+from topology.expect import databases, freebsd, replication, services, zones
 from topology.expect.daemons import daemons
 from topology.expect.groups import Together
 from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf, Whole
@@ -70,9 +70,10 @@ def expect(plan: Plan, host: Host, context: Context | None = None, files: Files 
         *_users(plan, host, files), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
         *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
         *freebsd.tables(files), *zones.zones(plan, host),
-        *replication.replication(files), *replication.backups(files), *replication.shares(files),
+        *replication.replication(files), *replication.backups(files), *replication.shares(files, context.today),
         *replication.certificates(files, host.name, plan.district.facts.domain),
-        *_nas(context, host, files), *_kept(files),
+        *databases.databases(files),
+        *_nas(context, host, files), *_kept(plan, host, files),
     ]  # fmt: skip
     owned = tuple(f"/{p}" for u in applied for p in u.owned)
     kept = tuple(f"*/{name}" for u in applied for name in u.keep)
@@ -83,7 +84,10 @@ def expect(plan: Plan, host: Host, context: Context | None = None, files: Files 
     ]  # fmt: skip
     if host.kind == "gateway":
         wholes += [Whole("peer"), Whole("neighbour"), *([Whole("dhcp")] if any(services.dhcp(files)) else [])]
-    wholes += [Whole("share")] if any(replication.shares(files)) else []
+    # who may do what: nothing besides the plan
+    there = {e.kind for e in found}
+    wholes += [Whole(kind) for kind in ("share", "right", "account", "login", "role", "setting") if kind in there]
+    wholes += [Whole("mount")] if host.platform == "debian" else []
     parts = [files[path] for path in _RULES if path in files]
     texts = {"ruleset": "\n".join(parts)} if parts else {}
     return Expected(host.name, host.site, host.platform, tuple(found), tuple(wholes), owned, texts)
@@ -322,8 +326,8 @@ def _nas(context: Context, host: Host, files: Files) -> Iterator[Expectation]:
         yield Expectation("user", person.name, account | {"shell": nas.NO_SHELL})
 
 
-def _kept(files: Files) -> Iterator[Expectation]:
-    """Yield what a host made itself and may not show: its key, and a database member's passwords."""
+def _kept(plan: Plan, host: Host, files: Files) -> Iterator[Expectation]:
+    """Yield what a host made itself and may not show: keys of hosts, of replication and of zones, and passwords."""
     if "etc/patroni/config.yml" in files or "etc/pgbackrest.conf" in files:
         want = {"owner": "root", "group": "ssl-cert", "mode": "640"}
         yield Expectation("file", f"{postgresql.TLS}/host.key", want)
@@ -331,6 +335,20 @@ def _kept(files: Files) -> Iterator[Expectation]:
         for name in ("secrets.json", "member.env"):
             want = {"owner": "root", "group": "root", "mode": "600"}
             yield Expectation("file", f"/etc/topology/postgresql/{name}", want)
+    if "etc/topology/nas.json" in files:
+        want = {"owner": "root", "group": "root", "mode": "600"}
+        yield Expectation("file", str(variables(host.platform)["nas"]["nas_key"]), want)
+    found = names.servers(plan)
+    for view, path in knot.CONFIGURATION.items():
+        if path not in files or found is None:
+            continue
+        ours = found.secondaries if host.name == found.primary.name else (host,)
+        for one in ours:
+            want = {"owner": "root", "group": "knot", "mode": "640"}
+            yield Expectation("file", f"{knot.TSIG}/{knot.key_name(view, one.name)}conf", want)
+        if host.name == found.primary.name:
+            want = {"owner": "knot", "group": "knot", "mode": "770"}
+            yield Expectation("file", f"{knot.STORAGE[view]}/keys", want)
 
 
 def _neighbours(plan: Plan, host: Host) -> Iterator[Expectation]:
