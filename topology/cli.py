@@ -227,11 +227,18 @@ def _add_lab(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> 
     run = verbs.add_parser("run", help="run a command of this machine inside the lab's network",
                            parents=[common, default])  # fmt: skip
     run.add_argument("run", nargs=argparse.REMAINDER, metavar="COMMAND", help="command with its arguments")
-    for verb, text in (("break", "cut a link"), ("heal", "mend a link")):
+    for verb, text in (("break", "cut a link"), ("slow", "make a link long and bad"), ("heal", "mend a link")):
         sub = verbs.add_parser(verb, help=text, parents=[common, default])
         sub.add_argument("link", metavar="LINK")
         if verb == "break":
             sub.add_argument("--silent", action="store_true", help="drop packets, keep the carrier")
+        elif verb == "slow":
+            sub.add_argument("--delay", type=float, default=0.0, metavar="MS", help="milliseconds each way")
+            sub.add_argument("--jitter", type=float, default=0.0, metavar="MS", help="give or take so many of them")
+            sub.add_argument(
+                "--loss", type=float, default=0.0, metavar="PERCENT", help="share of frames lost, each way"
+            )
+            sub.add_argument("--at", metavar="HOST", help="whose end of a link with more than two")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
