@@ -230,6 +230,12 @@ def _add_lab(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> 
         sub.add_argument("link", metavar="LINK")
         if verb == "break":
             sub.add_argument("--silent", action="store_true", help="drop packets, keep the carrier")
+    for verb, text in (
+        ("kill", "cut a host's power"),
+        ("start", "switch a host on again"),
+        ("reboot", "reboot a host"),
+    ):
+        verbs.add_parser(verb, help=text, parents=[common, default]).add_argument("host", metavar="HOST")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -41,7 +41,7 @@ _QEMU = {"amd64": ("qemu-system-x86_64", "q35"), "arm64": ("qemu-system-aarch64"
 _APPEND = (
     "root=/dev/vda rootfstype=ext4 rw console=ttyS0 quiet net.ifnames=0 systemd.log_color=no panic=10"
     # what takes seconds by emulation and proves nothing here
-    " cryptomgr.notests mitigations=off nokaslr audit=0 apparmor=0 nowatchdog fsck.mode=skip"
+    " cryptomgr.notests mitigations=off nokaslr audit=0 apparmor=0 selinux=0 nowatchdog fsck.mode=skip"
 )
 _PROBE_SECONDS = 20.0
 _CABLES = "topology.lab.cables"
