@@ -120,8 +120,9 @@ def user_data(spec: LabSpec, host: LabHost, login_key: str, host_key: str) -> st
         # packages come from the lab's disk and from nowhere else
         "/usr/local/etc/pkg/repos/lab.conf": (
             "644",
-            "FreeBSD: { enabled: no }\nFreeBSD-kmods: { enabled: no }\n"
-            f'lab: {{ url: "file://{MIRROR_IN_HOST}", signature_type: "none", enabled: yes }}\n',
+            # what 14 calls the project's repositories, and what 15 calls them
+            "".join(f"FreeBSD{name}: {{ enabled: no }}\n" for name in ("", "-kmods", "-ports", "-ports-kmods"))
+            + f'lab: {{ url: "file://{MIRROR_IN_HOST}", signature_type: "none", enabled: yes }}\n',
         ),
     }
     written = "".join(f"put {path} {mode} <<'{_END}'\n{text}{_END}\n" for path, (mode, text) in files.items())
