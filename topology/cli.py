@@ -15,12 +15,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from topology.exits import DIFFERENT, ERRORS, FINE, USAGE
+
 if TYPE_CHECKING:
     from topology.allocate import Plan
     from topology.finding import Finding, Language
     from topology.source import Tree
 
-FINE, ERRORS, USAGE, DIFFERENT = 0, 1, 2, 3
 
 _DESCRIPTION = """\
 The network of a district, from its inventory files: addresses, configuration,

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from topology import lab
 from topology.allocate import Plan
+from topology.exits import ERRORS, FINE
 from topology.lab.slice import lab_spec
-
-FINE, ERRORS = 0, 1
 
 
 def run(options: argparse.Namespace, load_plan: Callable[[str], Plan]) -> int:
