@@ -188,6 +188,7 @@ test-all: setup ## make test, and what the nightly CI adds: failures, Molecule, 
 	@$(again) vsphere
 	@$(phase) 'tests: slow' pytest -m '(slow or vm) and not lab' $(fast_tests)
 	@$(again) molecule
+	@$(again) molecule-site
 	@$(again) molecule-vm
 	@$(again) molecule-freebsd
 	@$(again) fuzz
@@ -197,7 +198,11 @@ test-all: setup ## make test, and what the nightly CI adds: failures, Molecule, 
 
 .PHONY: molecule
 molecule: setup ## Every Molecule scenario whose hosts are containers (root)
-	@$(phase) 'molecule' molecule test --all --exclude gateway-freebsd
+	@$(phase) 'molecule' molecule test --all --exclude gateway-freebsd --exclude site
+
+.PHONY: molecule-site
+molecule-site: setup ## The whole lab as a Molecule scenario; replaces the lab that is up (root)
+	@$(phase) 'molecule: the whole lab' molecule test -s site
 
 # The same definition with the gateways as virtual machines: a kernel of their own, trunks, power cuts.
 .PHONY: molecule-vm

@@ -239,6 +239,12 @@ def _add_lab(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> 
                 "--loss", type=float, default=0.0, metavar="PERCENT", help="share of frames lost, each way"
             )
             sub.add_argument("--at", metavar="HOST", help="whose end of a link with more than two")
+    for verb, text in (
+        ("kill", "cut a host's power"),
+        ("start", "switch a host on again"),
+        ("reboot", "reboot a host"),
+    ):
+        verbs.add_parser(verb, help=text, parents=[common, default]).add_argument("host", metavar="HOST")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

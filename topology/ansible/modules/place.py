@@ -396,8 +396,12 @@ class Host:
         wanted = bool(unit.files)
         if self.systemd:
             command = ["systemctl", "enable" if wanted else "disable", "--now", unit.service]
+        elif wanted:
+            # `start` where rc.conf says so: a script of its own mind (frr's) knows only that word
+            enabled = self.module.run_command(["service", unit.service, "enabled"])[0] == 0
+            command = ["service", unit.service, "start" if enabled else "onestart"]
         else:
-            command = ["service", unit.service, "onestart" if wanted else "onestop"]
+            command = ["service", unit.service, "onestop"]
         return self.run(command)
 
     def run(self, command: list[str], output: list[str] | None = None) -> str:
