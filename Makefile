@@ -32,11 +32,13 @@ lab_is_up = $(is_root) && "$$TOPOLOGY_VENV/bin/topology" lab status $(LAB) >/dev
 
 # Only what exists is run, and a target with nothing to run fails: see `some`.
 fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tests/fuzz)
-# Drift's long tests have small labs of their own.
+# These long tests have small labs of their own.
 drift_lab   = tests/drift/lab
 kinds_lab   = tests/lab/kinds-lab
 drift_tests = tests/lab/test_drift.py tests/lab/test_drift_timer.py
 kinds_tests = tests/lab/test_kinds.py
+faults_lab  = tests/lab/faults-lab
+faults_tests = tests/lab/test_faults.py
 lab_tests   = $(wildcard tests/lab tests/drift)
 service_tests = $(if $(wildcard tests/lab/service/test_*.py),tests/lab/service)
 without_lab = not lab and not bench and not vm and not checkers
@@ -144,13 +146,14 @@ test-lab: setup
 	$(call around_lab,$(again) lab-apply && $(again) test-checkers && $(again) lab-verify && $(again) lab-runtime \
 		&& if [ -n "$(LONG)" ]; then $(again) lab-long; fi)
 	$(if $(service_tests),@$(again) test-services LAB=$(SERVICES))
-	$(if $(LONG),@$(again) test-drift LAB=$(drift_lab) TESTS='$(drift_tests)')
-	$(if $(LONG),@$(again) test-drift LAB=$(kinds_lab) TESTS='$(kinds_tests)')
+	$(if $(LONG),@$(again) test-own-lab LAB=$(drift_lab) TESTS='$(drift_tests)')
+	$(if $(LONG),@$(again) test-own-lab LAB=$(kinds_lab) TESTS='$(kinds_tests)')
+	$(if $(LONG),@$(again) test-own-lab LAB=$(faults_lab) TESTS='$(faults_tests)')
 
-# Seeded changes, bad hosts, remediation, the timer; then what takes name servers.
-.PHONY: test-drift
-test-drift: setup
-	$(call around_lab,$(again) lab-apply && $(phase) 'drift: tests' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(TESTS) -m 'lab and long')
+# Seeded changes, bad hosts, remediation, the timer; what takes name servers; faults made on purpose.
+.PHONY: test-own-lab
+test-own-lab: setup
+	$(call around_lab,$(again) lab-apply && $(phase) 'lab of its own: tests' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(TESTS) -m 'lab and long')
 
 .PHONY: test-services
 test-services: setup
@@ -167,7 +170,7 @@ services-long: setup
 .PHONY: lab-long
 lab-long: setup
 	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) \
-		$(addprefix --ignore=,$(drift_tests) $(kinds_tests)) -m 'lab and long and not vm'
+		$(addprefix --ignore=,$(drift_tests) $(kinds_tests) $(faults_tests)) -m 'lab and long and not vm'
 
 # The role guest against a vSphere simulator that is built from Debian's govmomi (root installs what is missing).
 .PHONY: vsphere
