@@ -395,7 +395,7 @@ def test_files_of_both_platforms() -> None:
             assert (confirm.SERVICE in found) == (host.platform == "freebsd")
             assert ("etc/systemd/system/topology-filter.service" in found) == (host.platform == "debian")
             assert len(found[confirm.MANAGEMENT].splitlines()) > 1
-        began = time.perf_counter()
+        began = time.process_time()
         for host in gateways:
             confirm.files(context, host)
-        assert (time.perf_counter() - began) / len(gateways) < 0.0005
+        assert (time.process_time() - began) / len(gateways) < 0.0005

@@ -19,12 +19,11 @@ from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
 from topology.drift.sweep import Login, login_of, sweep
 from topology.drift.together import judge_together
+from topology.exits import DIFFERENT, FINE, USAGE
 from topology.expect import Expected, expect, together
 from topology.inventory import own_address, variables
 from topology.progress import Progress
 from topology.render.common import context_of
-
-FINE, USAGE, DIFFERENT = 0, 2, 3
 
 
 def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:

@@ -87,7 +87,7 @@ def _is_damaged(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(path, timeout=30)) as base:
             base.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            return base.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+            return bool(base.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
     except sqlite3.OperationalError:  # busy, no room, no right: the file itself is fine
         return False
     except sqlite3.DatabaseError:

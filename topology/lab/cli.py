@@ -10,9 +10,8 @@ from pathlib import Path
 
 from topology import lab
 from topology.allocate import Plan
+from topology.exits import ERRORS, FINE
 from topology.lab.slice import lab_spec
-
-FINE, ERRORS = 0, 1
 
 
 def run(options: argparse.Namespace, load_plan: Callable[[str], Plan]) -> int:
@@ -110,7 +109,26 @@ def _heal(options: argparse.Namespace, spec: lab.LabSpec) -> int:
     return FINE
 
 
+def _kill(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.kill_host(spec.name, options.host)
+    print(f"{options.host} has no power; `topology lab start {options.host}` switches it on")
+    return FINE
+
+
+def _start(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.start_host(spec.name, options.host, progress=lab.show_progress)
+    print(f"{options.host} runs")
+    return FINE
+
+
+def _reboot(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.reboot_host(spec.name, options.host)
+    print(f"{options.host} has rebooted")
+    return FINE
+
+
 _VERBS: dict[str, Callable[[argparse.Namespace, lab.LabSpec], int]] = {
     "up": _up, "down": _down, "status": _status, "ssh": _ssh, "run": _run, "break": _break, "slow": _slow,
     "heal": _heal,
+    "kill": _kill, "start": _start, "reboot": _reboot,
 }  # fmt: skip

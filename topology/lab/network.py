@@ -295,9 +295,11 @@ def _batch(netns: str | None, lines: list[str], what: str) -> None:
 
 
 def _write_settings(netns: str) -> None:
-    """Make sure a helper namespace forwards nothing and speaks no IPv6 of its own."""
+    """Make sure a helper namespace forwards nothing, speaks no IPv6 of its own and has room for frames."""
     script = (
         "echo 0 > /proc/sys/net/ipv4/ip_forward;"
+        # a machine's cable holds that many frames while it computes; 10 are lost in the first burst
+        " echo 512 > /proc/sys/net/unix/max_dgram_qlen;"
         " for scope in all default; do"
         " [ ! -e /proc/sys/net/ipv6 ] || echo 1 > /proc/sys/net/ipv6/conf/$scope/disable_ipv6; done"
     )

@@ -30,6 +30,7 @@ from topology.render import (
     nftables,
     pair,
     postgresql,
+    reader,
     syslog,
     tc,
     unbound,
@@ -61,8 +62,14 @@ def render_host(plan: Plan, host: Host, context: Context | None = None) -> Files
     found.update(knot.files(context, host))
     found.update(nas.files(context, host))
     found.update(postgresql.files(context, host))
-    if host.kind != "gateway":
-        return found
+    if host.kind == "gateway":
+        found.update(_gateway(context, host))
+    found.update(reader.files(context, host, found))
+    return found
+
+
+def _gateway(context: Context, host: Host) -> Files:
+    found: Files = {}
     found.update(wireguard.files(context, host, context.today))
     for part in _GATEWAY:
         found.update(part(context, host))

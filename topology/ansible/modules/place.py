@@ -75,7 +75,7 @@ options:
       check:
         description: >-
           Command that checks one new file before it is placed. C(%s) is its path. A program that is not
-          there fails, in check mode it is left out.
+          there (a shell says so by 127) fails, in check mode it is left out.
         type: str
         default: ""
       checked:
@@ -153,6 +153,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 NEW = ".new-"
 """Start of the name of a file that waits beside its target; no daemon reads a hidden file."""
+NOT_FOUND = 127
+"""What a shell ends with when it does not find a program."""
 SYSTEMD = "/run/systemd/system"
 LOCK = "/var/run/topology-place.lock"
 """Held while files are placed; the kernel gives it up with the process. In memory, so never on a full disk."""
@@ -331,6 +333,8 @@ class Host:
         if shutil.which(argv[0]) is None:
             return "" if self.check_mode else f"its checker {argv[0]} is not installed"
         code, out, err = self.module.run_command(argv)
+        if code == NOT_FOUND and self.check_mode:  # the package that brings it is not installed yet
+            return ""
         return f"`{command}` says: {(err.strip() or out.strip())}" if code else ""
 
     def unstage(self, units: list[Unit], folder: str | None = None) -> None:
@@ -392,8 +396,12 @@ class Host:
         wanted = bool(unit.files)
         if self.systemd:
             command = ["systemctl", "enable" if wanted else "disable", "--now", unit.service]
+        elif wanted:
+            # `start` where rc.conf says so: a script of its own mind (frr's) knows only that word
+            enabled = self.module.run_command(["service", unit.service, "enabled"])[0] == 0
+            command = ["service", unit.service, "start" if enabled else "onestart"]
         else:
-            command = ["service", unit.service, "onestart" if wanted else "onestop"]
+            command = ["service", unit.service, "onestop"]
         return self.run(command)
 
     def run(self, command: list[str], output: list[str] | None = None) -> str:
