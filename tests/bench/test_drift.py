@@ -40,7 +40,7 @@ NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 MANAGED = [h for h in PLAN.hosts.values() if h.managed]
 BIN = Path(sys.executable).parent
 SESSIONS = 100
-RUNS = 5
+RUNS = int(os.environ.get("BENCH_RUNS", "5"))
 
 
 @pytest.fixture(scope="module", autouse=True)
