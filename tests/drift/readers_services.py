@@ -90,8 +90,10 @@ def _psql(sql: str) -> str:
 @one("etcd")
 def _etcd(box: Box, expected: Expected, thing: str) -> Values | None:
     address, folder = next(e.of for e in expected.of_kind("etcd"))
-    client = (f"ETCDCTL_API=3 timeout 8 etcdctl --dial-timeout=3s --command-timeout=5s --endpoints=https://{address} --cacert={folder}/ca.crt --cert={folder}/host.crt"
-              f" --key={folder}/host.key")  # fmt: skip
+    client = (
+        f"ETCDCTL_API=3 timeout 8 etcdctl --dial-timeout=3s --command-timeout=5s --endpoints=https://{address}"
+        f" --cacert={folder}/ca.crt --cert={folder}/host.crt --key={folder}/host.key"
+    )
     members = box.ask(f"{client} member list")
     if members.rc:
         return None
@@ -167,8 +169,7 @@ def _roles(box: Box, expected: Expected) -> Things:
 
 @one("setting")
 def _setting(box: Box, expected: Expected, thing: str) -> Values | None:
-    done = box.ask("timeout 12 patronictl -c /etc/patroni/config.yml show-config")
-    values: Any = yaml.safe_load(done.stdout) if done.rc == 0 else {}
+    values: Any = yaml.safe_load(box.say("timeout 12 patronictl -c /etc/patroni/config.yml show-config"))
     for part in thing.split("."):
         values = values.get(part) if isinstance(values, dict) else None
     if values is None:
