@@ -7,6 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from topology.expect.model import Expectation
 
+PEERS = r"""date +%s
+all=$(wg show all dump) || exit 1
+[ -z "$all" ] || printf '%s\n' "$all" | awk -F '\t' -v OFS='\t' '{ if (NF == 5) $2 = "-"; else $3 = "-"; print }'"""
+"""The reading of tunnels. wg(8) prints private and preshared keys among the rest: they stay on the host."""
+
 
 def files(paths: Sequence[str], owned: Iterable[str], stat: str, digest: str) -> str:
     """Return the reading of files: `stat` prints mode, owner, group, time of change (s) and path."""

@@ -14,8 +14,8 @@ from topology.expect import databases, freebsd, replication, services, zones
 from topology.expect.daemons import daemons
 from topology.expect.groups import Together
 from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf, Whole
-from topology.expect.units import Unit, packages, units, variables
-from topology.render import Files, knot, nas, postgresql, render_host
+from topology.expect.units import Unit, packages, units, units_of, variables
+from topology.render import Files, knot, nas, postgresql, reader, render_host
 from topology.render.common import Context, context_of, with_lengths
 from topology.render.wireguard import FOLDERS, KEY_FILE
 
@@ -50,20 +50,24 @@ _RULES = ("etc/nftables.conf", "etc/topology/shape.nft", "etc/pf.conf")
 """What topology-filter loads, in its order."""
 
 
-def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
-    """Return what is expected of a managed host; ValueError when playbooks do not configure it."""
+def expect(plan: Plan, host: Host, context: Context | None = None, files: Files | None = None) -> Expected:
+    """Return what is expected of a managed host; ValueError when playbooks do not configure it.
+
+    `files` are the host's rendered ones, for who has them.
+    """
     if not host.managed:
         raise ValueError(f"{host.name} is not configured by playbooks")
     context = context or context_of(plan)
-    files = render_host(plan, host, context)
-    applied = [u for u in units(host.platform) if u.role in _roles(host, files)]
+    files = render_host(plan, host, context) if files is None else files
+    roles = _roles(host, files)
+    applied = [u for u in units(host.platform) if u.role in roles]
     running = [*_services(host, applied, files)]
     active = [e.thing for e in running if e.want.get("active") == "active"]
     found = [
         *_files(applied, files), *_packages(plan, host, applied), *running,
         *daemons(host.platform, applied, files, active), *services.dhcp(files), *services.answers(files),
         *_listeners(host, files), *_addresses(plan, host), *_routes(context, host), *_sysctls(files),
-        *_users(plan, host), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
+        *_users(plan, host, files), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
         *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
         *freebsd.tables(files), *zones.zones(plan, host),
         *replication.replication(files), *replication.backups(files), *replication.shares(files, context.today),
@@ -96,7 +100,7 @@ def together(plan: Plan) -> tuple[Together, ...]:
 
 def _roles(host: Host, files: Files) -> set[str]:
     """Return the roles that are for a host: those of whose units it has files."""
-    found = {u.role for u in units(host.platform) for path in files if u.has(path)}
+    found = {u.role for path in files for u in units_of(host.platform, path)}
     # frr.service.d and networkd.conf.d lie on hosts whose roles do not place them
     return found if host.kind == "gateway" else found - {"gateway", "filter"}
 
@@ -226,7 +230,10 @@ def _sysctls(files: Files) -> Iterator[Expectation]:
                     yield Expectation("sysctl", thing, {"value": " ".join(value.split())}, optional=optional)
 
 
-def _users(plan: Plan, host: Host) -> Iterator[Expectation]:
+def _users(plan: Plan, host: Host, files: Files) -> Iterator[Expectation]:
+    if reader.PROGRAM in files:
+        want = {"shell": "/bin/sh", "administrator": False, "password": "locked"}
+        yield Expectation("user", reader.USER, want)
     shell = variables(host.platform)["base"]["base_shell"]
     for admin in plan.district.admins:
         yield Expectation("user", admin.name, {"shell": shell, "administrator": True, "password": "locked"})
