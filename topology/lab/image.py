@@ -85,7 +85,8 @@ def _build(source: Debian, image: Path, kind: Kind) -> None:
         _discard(killed)
     temporary.mkdir(parents=True)
     packages: tuple[str, ...] = recipe.PACKAGES
-    files, steps = recipe.FILES, recipe.STEPS
+    files = recipe.FILES
+    steps: tuple[tuple[str, ...], ...] = recipe.STEPS
     if kind == "vm":
         packages, files = packages + recipe.vm_packages(source.architecture), files | recipe.VM_FILES
         steps += recipe.VM_STEPS
