@@ -1,4 +1,4 @@
-"""`topology lab up|status|ssh|run|break|heal|down`."""
+"""`topology lab up|status|ssh|run|break|slow|heal|down`."""
 
 from __future__ import annotations
 
@@ -91,6 +91,18 @@ def _break(options: argparse.Namespace, spec: lab.LabSpec) -> int:
     return FINE
 
 
+def _slow(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.slow_wire(
+        spec.name, options.link, delay=options.delay / 1000, jitter=options.jitter / 1000, loss=options.loss / 100,
+        host=options.at or "",
+    )  # fmt: skip
+    print(
+        f"{options.link} takes {options.delay:g} ms each way and loses {options.loss:g} %; "
+        f"`topology lab heal {options.link}` mends it"
+    )
+    return FINE
+
+
 def _heal(options: argparse.Namespace, spec: lab.LabSpec) -> int:
     lab.heal_wire(spec.name, options.link)
     print(f"{options.link} is whole")
@@ -116,6 +128,7 @@ def _reboot(options: argparse.Namespace, spec: lab.LabSpec) -> int:
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace, lab.LabSpec], int]] = {
-    "up": _up, "down": _down, "status": _status, "ssh": _ssh, "run": _run, "break": _break, "heal": _heal,
+    "up": _up, "down": _down, "status": _status, "ssh": _ssh, "run": _run, "break": _break, "slow": _slow,
+    "heal": _heal,
     "kill": _kill, "start": _start, "reboot": _reboot,
 }  # fmt: skip

@@ -259,8 +259,13 @@ def break_wire(name: str, wire: str, *, silent: bool = False) -> None:
     network.break_wire(_known(name).spec, wire, silent=silent)
 
 
+def slow_wire(name: str, wire: str, *, delay: float, jitter: float = 0.0, loss: float = 0.0, host: str = "") -> None:
+    """Make a wire long and bad, or one host's line to it: seconds, seconds, 0 to 1, each way. `heal_wire` undoes it."""
+    network.slow_wire(_known(name).spec, wire, delay=delay, jitter=jitter, loss=loss, host=host)
+
+
 def heal_wire(name: str, wire: str) -> None:
-    """Mend a wire that `break_wire` cut."""
+    """Mend a wire that `break_wire` cut or `slow_wire` made slow."""
     network.heal_wire(_known(name).spec, wire)
 
 
