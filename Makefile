@@ -32,6 +32,13 @@ lab_is_up = $(is_root) && "$$TOPOLOGY_VENV/bin/topology" lab status $(LAB) >/dev
 
 # Only what exists is run, and a target with nothing to run fails: see `some`.
 fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tests/fuzz)
+# These long tests have small labs of their own.
+drift_lab   = tests/drift/lab
+kinds_lab   = tests/lab/kinds-lab
+drift_tests = tests/lab/test_drift.py tests/lab/test_drift_timer.py
+kinds_tests = tests/lab/test_kinds.py
+faults_lab  = tests/lab/faults-lab
+faults_tests = tests/lab/test_faults.py
 lab_tests   = $(wildcard tests/lab tests/drift)
 service_tests = $(if $(wildcard tests/lab/service/test_*.py),tests/lab/service)
 without_lab = not lab and not bench and not vm and not checkers
@@ -139,6 +146,14 @@ test-lab: setup
 	$(call around_lab,$(again) lab-apply && $(again) test-checkers && $(again) lab-verify && $(again) lab-runtime \
 		&& if [ -n "$(LONG)" ]; then $(again) lab-long; fi)
 	$(if $(service_tests),@$(again) test-services LAB=$(SERVICES))
+	$(if $(LONG),@$(again) test-own-lab LAB=$(drift_lab) TESTS='$(drift_tests)')
+	$(if $(LONG),@$(again) test-own-lab LAB=$(kinds_lab) TESTS='$(kinds_tests)')
+	$(if $(LONG),@$(again) test-own-lab LAB=$(faults_lab) TESTS='$(faults_tests)')
+
+# Seeded changes, bad hosts, remediation, the timer; what takes name servers; faults made on purpose.
+.PHONY: test-own-lab
+test-own-lab: setup
+	$(call around_lab,$(again) lab-apply && $(phase) 'lab of its own: tests' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(TESTS) -m 'lab and long')
 
 .PHONY: test-services
 test-services: setup
@@ -154,7 +169,8 @@ services-long: setup
 
 .PHONY: lab-long
 lab-long: setup
-	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) -m 'lab and long and not vm'
+	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) \
+		$(addprefix --ignore=,$(drift_tests) $(kinds_tests) $(faults_tests)) -m 'lab and long and not vm'
 
 # The role guest against a vSphere simulator that is built from Debian's govmomi (root installs what is missing).
 .PHONY: vsphere
@@ -179,6 +195,7 @@ test-all: setup ## make test, and what the nightly CI adds: failures, Molecule, 
 	@$(again) test LONG=yes
 	@$(again) vsphere
 	@$(again) molecule
+	@$(again) molecule-site
 	@$(again) molecule-vm
 	@$(again) molecule-freebsd
 	@$(again) fuzz
@@ -188,7 +205,11 @@ test-all: setup ## make test, and what the nightly CI adds: failures, Molecule, 
 
 .PHONY: molecule
 molecule: setup ## Every Molecule scenario whose hosts are containers (root)
-	@$(phase) 'molecule' molecule test --all --exclude gateway-freebsd
+	@$(phase) 'molecule' molecule test --all --exclude gateway-freebsd --exclude site
+
+.PHONY: molecule-site
+molecule-site: setup ## The whole lab as a Molecule scenario; replaces the lab that is up (root)
+	@$(phase) 'molecule: the whole lab' molecule test -s site
 
 # The same definition with the gateways as virtual machines: a kernel of their own, trunks, power cuts.
 .PHONY: molecule-vm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from topology.allocate import Plan
 from topology.inventory import plan_of
 from topology.lab.names import LabNames
 
-PLAN = plan_of(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "lab")
+LAB = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "lab"
+PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+PLAN = plan_of(LAB)
 
 
 def _connect(name: str) -> Host:
@@ -35,6 +38,15 @@ def plan() -> Plan:
 def connect() -> Callable[[str], Host]:
     """Return what opens a host of the scenario's lab by its name."""
     return _connect
+
+
+@pytest.fixture(scope="session")
+def checked() -> subprocess.CompletedProcess[str]:
+    """Return a run of site.yml in check mode that insists on nothing to do."""
+    return subprocess.run(
+        [PROJECT / "tools/assert-unchanged", "-i", LAB, PROJECT / "playbooks/site.yml", "--check"],
+        cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -117,6 +117,20 @@ def test_a_hundred_sessions_against_bare_ssh() -> None:
            ratio=round(swept / plain, 2), hosts_300=round(300 * each, 1), hosts_1400=round(1400 * each, 1))  # fmt: skip
 
 
+def test_expectations_of_a_whole_district() -> None:
+    plan = plan_of(ROOT / "inventories" / "luwu")
+    hosts = [h for h in plan.hosts.values() if h.managed]
+
+    def compiled() -> None:
+        context = context_of(plan)
+        for host in hosts:
+            script(expect(plan, host, context), "bench")
+
+    took = best(compiled, runs=3)
+    print(f"\nexpectations and scripts of {len(hosts)} hosts: {took:.2f} s, {took / len(hosts) * 1000:.1f} ms a host")
+    record("bench: drift expectations", hosts=len(hosts), seconds=round(took, 2))
+
+
 def finished(*command: str | Path, **environment: str) -> None:
     done = subprocess.run(
         [str(c) for c in command], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False

@@ -6,6 +6,7 @@ What people may and may not is tested in tests/lab/service/test_files.py, in thi
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 
 import pytest
@@ -90,3 +91,7 @@ def test_exactly_one_serves_and_the_others_have_what_it_has(plan: Plan, box: Hos
 @pytest.mark.parametrize("unit", ["nas-agent", "nas-replicate", "nas-smb"])
 def test_nothing_has_failed(box: Host, unit: str) -> None:
     assert box.run(f"systemctl is-failed {unit}").stdout.strip() != "failed"
+
+
+def test_check_mode_finds_nothing_to_do(checked: subprocess.CompletedProcess[str]) -> None:
+    assert checked.returncode == 0, checked.stdout[-3000:] + checked.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 
 import pytest
@@ -38,9 +39,18 @@ def test_it_sees_a_primary_and_a_synchronous_standby(box: Host) -> None:
         time.sleep(1)
 
 
+def test_it_has_what_was_written_before_and_after_the_leader_was_lost(box: Host) -> None:
+    ask = "cd / && runuser -u postgres -- psql -XqAt -c 'select line from losses order by line'"
+    assert box.check_output(ask).split() == ["before", "meanwhile"]
+
+
 def test_nobody_but_root_reads_passwords(box: Host) -> None:
     for name in ("secrets.json", "member.env"):
         file = box.file(f"/etc/topology/postgresql/{name}")
         assert file.mode == 0o600 and file.user == "root"
     key = box.file(f"{pg.TLS}/host.key")
     assert key.mode == 0o640 and key.group == "ssl-cert"
+
+
+def test_check_mode_finds_nothing_to_do(checked: subprocess.CompletedProcess[str]) -> None:
+    assert checked.returncode == 0, checked.stdout[-3000:] + checked.stderr

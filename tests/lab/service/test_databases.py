@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests.lab import figures
+from tests.lab.play import Run
 from tests.lab.play import run as play
 from tests.lab.where import INVENTORY, ROOT, network
 from topology import lab
 from topology.allocate import Host, Plan
 from topology.inventory import plan_of
+from topology.lab.names import LabNames
 from topology.render import postgresql as pg
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -449,6 +452,125 @@ def test_a_damaged_backup_is_found_and_not_restored(tmp_path: Path) -> None:
     sh(repository, "runuser -u postgres -- postgresql-backup verify")
 
 
+@pytest.mark.long
+def test_all_databases_go_back_to_a_moment_and_every_member_has_it(tmp_path: Path) -> None:
+    """playbooks/restore_cluster.yml as its head says it: refused without the sentence, then to a moment."""
+    repository, book = REPOSITORIES[0], ROOT / "playbooks" / "restore_cluster.yml"
+    bring_home()
+    ask(NEAR, connection(), "drop table if exists moments; create table moments(line text)")
+    sh(repository, "runuser -u postgres -- postgresql-backup incr")
+    ask(NEAR, connection(), "insert into moments values ('before')")
+    time.sleep(2)
+    moment = sql(PRIMARY, "select now()")
+    time.sleep(2)
+    ask(NEAR, connection(), "insert into moments values ('the mistake')")
+    segment = sql(PRIMARY, "select pg_walfile_name(pg_switch_wal())")
+    folder = f"/var/lib/pgbackrest/archive/{pg.CLUSTER}"
+    until("WAL is archived", lambda: segment in sh(repository, f"find {folder} -name '{segment}*'"), 60)
+
+    options = ["-e", f"restore_from={repository.name}", "-e", json.dumps({"restore_time": moment})]
+    refused = play(book, tmp_path / "report", *options)
+    assert refused.code != 0 and "nothing was done" in refused.output, refused.output
+    began = time.monotonic()
+    sentence = {"restore_confirm": f"replace all databases of {DISTRICT.facts.domain}"}
+    done = play(book, tmp_path / "report", *options, "-e", json.dumps(sentence))
+    assert done.code == 0, done.output
+    took = time.monotonic() - began
+    until("the cluster is healthy", healthy, 120)
+    for member in MEMBERS:
+        assert sql(member, "select string_agg(line, ',') from moments", MINE) == "before", member.name
+    assert ask(NEAR, connection(), "insert into moments values ('after') returning line").startswith("after")
+    figures.record("databases: all restored to a moment", seconds=round(took, 1))
+
+    # what the documentation says to do next, and a backup of the new timeline that can be restored as well
+    for one in REPOSITORIES:
+        sh(one, "runuser -u postgres -- postgresql-backup full")
+    done = play(ROOT / "playbooks" / "restore_database.yml", tmp_path / "report",
+                "--extra-vars", f"restore_from={repository.name}")  # fmt: skip
+    assert done.code == 0 and "equal the source" in done.output, done.output
+    for member in MEMBERS:
+        assert sh(member, "ls -d /var/lib/postgresql/district.before-*")
+        sh(member, "rm -rf /var/lib/postgresql/district.before-*")
+
+
+# -- certificates ------------------------------------------------------------------------------
+
+
+def shown(asked: Host, port: int, *options: str) -> str:
+    """Return the serial number of the certificate that a member shows at a port."""
+    start = " ".join(["openssl s_client", f"-connect {pg.address(asked)}:{port}", f"-CAfile {pg.TLS}/ca.crt",
+                      f"-cert {pg.TLS}/host.crt -key {pg.TLS}/host.key -verify_return_error", *options])  # fmt: skip
+    return sh(STANDBY, f"{start} </dev/null 2>/dev/null | openssl x509 -noout -serial")
+
+
+def serials(member: Host) -> set[str]:
+    """Return the serial numbers of all that a member shows, and of the file."""
+    ports = {pg.ETCD: (), pg.ETCD_PEER: (), pg.REST: (), pg.BACKUP: (), pg.SQL: ("-starttls", "postgres")}
+    kept = sh(member, f"openssl x509 -noout -serial -in {pg.TLS}/host.crt")
+    return {kept, *(shown(member, port, *options) for port, options in ports.items())}
+
+
+def apply(report: Path, *options: str) -> Run:
+    """Run site.yml on the members and repositories."""
+    hosts = ",".join(h.name for h in (*MEMBERS, *REPOSITORIES))
+    return play(ROOT / "playbooks" / "site.yml", report, "--limit", f"localhost,{hosts}", *options)
+
+
+@pytest.mark.long
+def test_certificates_that_end_soon_are_renewed_and_nothing_stops(tmp_path: Path) -> None:
+    bring_home()
+    before = {m.name: serials(m) for m in MEMBERS}
+    assert all(len(found) == 1 for found in before.values()), before
+    started = [sql(m, "select pg_postmaster_start_time()") for m in MEMBERS]
+    with writing(NEAR) as writers:
+        done = apply(tmp_path / "report", "-e", "authority_renew_days=398", "-e", "authority_days=399")
+        assert done.code == 0, done.output
+        rows = [r.at for r in writers[0].acknowledged()]
+    until("all show the new certificate",
+          lambda: all(len(serials(m)) == 1 and serials(m) != before[m.name] for m in MEMBERS), 30)  # fmt: skip
+    assert [sql(m, "select pg_postmaster_start_time()") for m in MEMBERS] == started
+    pause = max(b - a for a, b in pairwise(rows))
+    figures.record("databases: certificates renewed", longest_pause_s=round(pause, 1))
+    assert pause < 2 and healthy()
+    again = apply(tmp_path / "report")
+    assert again.code == 0 and not again.changed, again.changed
+
+
+@pytest.mark.long
+def test_a_new_authority_takes_the_old_ones_place(tmp_path: Path) -> None:
+    """docs/runbooks/authority.md, "The key is in other hands": the old authority's certificates end at once."""
+    folder = LabNames(LAB).state / "authority"
+    bring_home()
+    old = sh(PRIMARY, f"cat {pg.TLS}/ca.crt {pg.TLS}/host.crt {pg.TLS}/host.key")
+    folder.rename(folder.with_name("authority.old"))
+    try:
+        began = time.monotonic()
+        done = apply(tmp_path / "report")
+        assert done.code == 0, done.output
+        figures.record("databases: a new authority", seconds=round(time.monotonic() - began, 1))
+    finally:
+        shutil.rmtree(folder.with_name("authority.old"))
+    until("the cluster runs", lambda: {m["State"] for m in cluster(STANDBY).values()} <= {"running", "streaming"}, 120)
+    bring_home()
+    root = sh(PRIMARY, f"cat {pg.TLS}/ca.crt")
+    assert root not in old and all(len(serials(m)) == 1 for m in MEMBERS)
+    for host in (NEAR, FAR):
+        sh(host, "cat >/run/topology-test-ca.crt", stdin=root + "\n")
+        assert ask(host, connection()) == MINE
+    # who holds a certificate of the old one gets nowhere
+    sh(PRIMARY, "umask 077; cat >/run/topology-test-old.pem", stdin=old + "\n")
+    try:
+        said = sh(PRIMARY, f"curl -s -m 5 --cacert {pg.TLS}/ca.crt --cert /run/topology-test-old.pem "
+                  f"https://{pg.address(STANDBY)}:{pg.ETCD}/v2/keys; echo rc $?", check=False)  # fmt: skip
+    finally:
+        sh(PRIMARY, "rm -f /run/topology-test-old.pem")
+    assert "rc 0" not in said, said
+    for repository in REPOSITORIES:
+        sh(repository, "runuser -u postgres -- postgresql-backup incr")
+    again = apply(tmp_path / "report")
+    assert again.code == 0 and not again.changed, again.changed
+
+
 # -- the role ----------------------------------------------------------------------------------
 
 
@@ -456,6 +578,8 @@ def test_bad_variables_are_refused_with_a_readable_message(tmp_path: Path) -> No
     for role, variables, word in (
         ("postgresql", {}, "postgresql_rendered"),
         ("postgresql", {"postgresql_rendered": "/nowhere/at/all"}, "topology render"),
+        ("postgresql_backup", {}, "postgresql_backup_rendered"),
+        ("postgresql_backup", {"postgresql_backup_rendered": "/nowhere/at/all"}, "topology render"),
         ("authority", {"authority_days": "many"}, "authority_days"),
         ("authority", {"authority_renew_days": 500}, "authority_renew_days must be less than authority_days"),
         ("authority", {"authority_passphrase_required": True}, "authority_passphrase must have 20 characters"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab import copies
+from tests.lab import copies, play
 from tests.lab.figures import record
 from tests.lab.services import run
 from tests.lab.where import INVENTORY
@@ -457,3 +457,24 @@ def test_a_dr_host_becomes_the_primary_and_back(desk: str, tmp_path: Path) -> No
     wait(lambda: all(serial(h, DOMAIN, v) == serial(PRIMARY, DOMAIN, v) > before for h in SERVERS.secondaries
                      for v in SERVERS.views), 60)  # fmt: skip
     wait(lambda: "ad" in ask(desk, RESOLVER[0], "+dnssec", f"sw1.dinkes.{DOMAIN}", "A")[1], 30)
+
+
+# -- the role -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("entry", "variables", "says"), [
+    ("main", {}, "missing required arguments: dns_rendered"),
+    ("main", {"dns_rendered": "/nowhere/at/all"}, "topology render"),
+    ("key", {"topology_dns": {"views": {}, "secondaries": []}}, "missing required arguments: primary"),
+    ("key", {"topology_dns": {"primary": PRIMARY.name, "views": "internal", "secondaries": []}}, "'views' is of type"),
+    ("key", {"topology_dns": "dns0"}, "'topology_dns' is of type"),
+], ids=["nothing", "a folder that is not there", "no primary", "views are no dict", "no dict"])  # fmt: skip
+def test_bad_variables_of_the_role_are_refused(
+    tmp_path: Path, entry: str, variables: dict[str, object], says: str
+) -> None:
+    task = {"include_role": {"name": "dns", "tasks_from": entry}, "vars": variables}
+    file = tmp_path / "play.yml"
+    file.write_text(json.dumps([{"hosts": PRIMARY.name, "gather_facts": False, "become": True, "tasks": [task]}]))
+    done = play.run(file, tmp_path / "report", "--check")
+    assert done.code != 0 and says in done.output and "Traceback" not in done.output, done.output[-2000:]
+    assert not done.changed
