@@ -109,7 +109,11 @@ def test_a_python_without_filters_for_archives_shows_differences_too(
     """Debian 12's Python 3.11.2 has none."""
     unpack = tarfile.TarFile.extractall
     monkeypatch.delattr(tarfile, "data_filter", raising=False)
-    monkeypatch.setattr(tarfile.TarFile, "extractall", lambda tar, path: unpack(tar, path))
+
+    def extractall(tar: tarfile.TarFile, path: str) -> None:
+        unpack(tar, path)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
     top = inventory.parents[1]
     git(top, "init", "-q")
     git(top, "add", ".")
