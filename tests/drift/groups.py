@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.drift.box import Box, Unread
 from tests.drift.readers import ONE
@@ -18,7 +19,9 @@ def look_together(wanted: list[Together], boxes: Mapping[str, Box], expected: Ma
     """Return what differs among hosts; groups of which a host is not given are left out."""
     whole = [one for one in wanted if all(name in boxes for name in one.hosts)]
     names = dict.fromkeys(name for one in whole for name in one.hosts)
-    return judge_together(whole, expected, {n: _seen(boxes[n], expected[n], whole) for n in names})
+    with ThreadPoolExecutor(4) as pool:
+        seen = pool.map(lambda n: _seen(boxes[n], expected[n], whole), names)
+        return judge_together(whole, expected, dict(zip(names, seen, strict=True)))
 
 
 def _seen(box: Box, expected: Expected, wanted: list[Together]) -> Observed:

@@ -67,7 +67,7 @@ def _replication(box: Box, expected: Expected, thing: str) -> Values | None:
         if box.ask(_psql("select 1")).rc:
             return None
         paused = box.say(_psql(sql)).strip() == "t"
-        shared = box.say("patronictl -c /etc/patroni/config.yml show-config")
+        shared = box.say("timeout 12 patronictl -c /etc/patroni/config.yml show-config")
         return {
             "state": "running", "replay": "paused" if paused else "going on",
             "maintenance": bool(re.search(r"^pause: true$", shared, re.MULTILINE)),
@@ -90,8 +90,10 @@ def _psql(sql: str) -> str:
 @one("etcd")
 def _etcd(box: Box, expected: Expected, thing: str) -> Values | None:
     address, folder = next(e.of for e in expected.of_kind("etcd"))
-    client = (f"ETCDCTL_API=3 etcdctl --endpoints=https://{address} --cacert={folder}/ca.crt --cert={folder}/host.crt"
-              f" --key={folder}/host.key")  # fmt: skip
+    client = (
+        f"ETCDCTL_API=3 timeout 8 etcdctl --dial-timeout=3s --command-timeout=5s --endpoints=https://{address}"
+        f" --cacert={folder}/ca.crt --cert={folder}/host.crt --key={folder}/host.key"
+    )
     members = box.ask(f"{client} member list")
     if members.rc:
         return None
@@ -109,7 +111,7 @@ def group(box: Box, expected: Expected) -> Things:
             control = box.say(_psql("select system_identifier from pg_control_system()")).strip()
             found["database"] = {"role": "replica" if standby.stdout.strip() == "t" else "primary", "system": control}
             # whom the primary has named: Patroni keeps it where all members see it
-            chosen = box.say("patronictl -c /etc/patroni/config.yml list --format json")
+            chosen = box.say("timeout 12 patronictl -c /etc/patroni/config.yml list --format json")
             own = next((m for m in json.loads(chosen) if m["Member"] == box.name), {})
             found["database"]["synchronous"] = own.get("Role") == "Sync Standby"
             if found["database"]["role"] == "primary":
@@ -167,8 +169,7 @@ def _roles(box: Box, expected: Expected) -> Things:
 
 @one("setting")
 def _setting(box: Box, expected: Expected, thing: str) -> Values | None:
-    done = box.ask("patronictl -c /etc/patroni/config.yml show-config")
-    values: Any = yaml.safe_load(done.stdout) if done.rc == 0 else {}
+    values: Any = yaml.safe_load(box.say("timeout 12 patronictl -c /etc/patroni/config.yml show-config"))
     for part in thing.split("."):
         values = values.get(part) if isinstance(values, dict) else None
     if values is None:

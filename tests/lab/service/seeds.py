@@ -144,6 +144,9 @@ def databases(plan: Plan) -> list[Seed]:
     unread = {(UNOBSERVED, kind, "*") for kind in ("login", "role", "setting")}
     # etcd shows and wants the certificate that is there, from the next connection on
     no_etcd = {(UNOBSERVED, "etcd", "all"), (MISSING, "etcd", "member"), (DIFFERENT, "etcd", "member")}
+    # the twin asks for settings through etcd, as an operator would, and so does not see who is synchronous
+    no_etcd |= {(UNOBSERVED, "setting", "*"), (UNOBSERVED, "replication", "database")}
+    unseen = [(first, UNOBSERVED, "replication", t) for t in ("database", *(f"database to {m}" for m in members))]
     database = (DIFFERENT, "replication", "database")
     shared = f"{PATRONICTL} edit-config --force -s synchronous_mode"
     return [
@@ -187,14 +190,14 @@ def databases(plan: Plan) -> list[Seed]:
         seed("a port opened on a database", first, "systemd-run --quiet --unit stranger python3 -m http.server 8099",
              "systemctl stop stranger", (UNEXPECTED, "listen", "8099/tcp")),
         seed("a certificate of its own", last, *kept(certificate, OWN_CERTIFICATE.replace("{host}", last)),
-             (DIFFERENT, "certificate", certificate), also=no_etcd),
+             (DIFFERENT, "certificate", certificate), also=no_etcd, may_at=unseen),
         seed("a certificate of a false authority that ends soon", second,
              *kept(certificate, FALSE_AUTHORITY.replace("{host}", second).replace("{domain}", domain)),
-             (DIFFERENT, "certificate", certificate), also=no_etcd),
+             (DIFFERENT, "certificate", certificate), also=no_etcd, may_at=unseen),
         seed("another authority", last,
              *kept("/etc/topology/tls/ca.crt", OWN_CERTIFICATE.replace("{host}", f"'{domain} authority'")),
              (DIFFERENT, "certificate", "/etc/topology/tls/ca.crt"), (DIFFERENT, "certificate", certificate),
-             also={*no_etcd, (UNOBSERVED, "replication", "*"), (UNOBSERVED, "setting", "*")}),
+             also={*no_etcd, (UNOBSERVED, "replication", "*")}, may_at=unseen),
         seed("the host's key readable", first, "chmod 0644 /etc/topology/tls/host.key",
              "chmod 0640 /etc/topology/tls/host.key", (DIFFERENT, "file", "/etc/topology/tls/host.key")),
         seed("the passwords readable", second, "chmod 0644 /etc/topology/postgresql/secrets.json",
