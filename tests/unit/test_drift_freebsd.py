@@ -110,7 +110,9 @@ def test_packages_mounts_and_names() -> None:
     assert set(read("bsd_packages", "pkg")["package"]) == {
         "frr10", "frr10-pythontools", "kea", "unbound", "wireguard-tools",
     }  # fmt: skip
-    assert read("bsd_mounts", "mounts")["mount"]["/"] == {"mode": "rw", "source": "/dev/ufs/root", "type": "ufs"}
+    assert read("bsd_mounts", "mounts")["mount"]["/"] == {
+        "mode": "rw", "source": "/dev/ufs/root", "type": "ufs", "owned": False,
+    }  # fmt: skip
     text = "ask freebsd.org A @127.0.0.1\n" + (SAMPLES / "drill.txt").read_text() + "\nask b A @127.0.0.1\n;; no answer"
     assert observe(answer(bsd_answers=text), WORD).kinds["answer"] == {
         "freebsd.org A @127.0.0.1": {"status": "NOERROR", "data": "96.47.72.84"}
