@@ -32,8 +32,16 @@ lab_is_up = $(is_root) && "$$TOPOLOGY_VENV/bin/topology" lab status $(LAB) >/dev
 
 # Only what exists is run, and a target with nothing to run fails: see `some`.
 fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tests/fuzz)
+# These long tests have small labs of their own.
+drift_lab   = tests/drift/lab
+kinds_lab   = tests/lab/kinds-lab
+drift_tests = tests/lab/test_drift.py tests/lab/test_drift_timer.py
+kinds_tests = tests/lab/test_kinds.py
+faults_lab  = tests/lab/faults-lab
+faults_tests = tests/lab/test_faults.py
 lab_tests   = $(wildcard tests/lab tests/drift)
 service_tests = $(if $(wildcard tests/lab/service/test_*.py),tests/lab/service)
+without_lab = not lab and not bench and not vm and not checkers
 bench_tests = $(wildcard tests/bench)
 linted_yaml = $(wildcard .github .gitlab-ci.yml .yamllint .ansible-lint .pre-commit-config.yaml .config mkdocs.yml inventories playbooks roles molecule deploys docs tests)
 some = @test -n "$(strip $1)" || { echo "make $@: $2 not found: nothing to run" >&2; exit 1; }
@@ -103,9 +111,7 @@ lab-user: setup
 test: setup ## Lint, then every test; with root also the lab, taken down at the end
 	@if $(is_root); then $(phase) 'packages' tools/lab-packages $(LAB_PACKAGES); fi
 	@$(again) lint
-	@$(again) test-fast
-	@$(again) test-devices
-	@$(phase) 'tests: a thousand edits' pytest -n $(WORKERS) tests/property
+	@$(again) test-without-lab
 	@if $(is_root); then \
 		$(again) test-lab; \
 	else \
@@ -115,11 +121,17 @@ test: setup ## Lint, then every test; with root also the lab, taken down at the 
 .PHONY: test-fast
 test-fast: setup ## Only what needs no lab: unit, rules, golden (under a minute)
 	$(call some,$(fast_tests),tests/unit tests/rules tests/golden)
-	@$(phase) 'tests: fast' pytest -n $(WORKERS) --dist worksteal -m 'not lab and not bench and not vm and not checkers' $(fast_tests)
+	@$(phase) 'tests: fast' pytest -n $(WORKERS) --dist worksteal -m '$(without_lab) and not slow' $(fast_tests)
 
 .PHONY: test-devices
 test-devices: setup
 	@$(phase) 'tests: switches and radios' pytest -n $(WORKERS) --dist worksteal tests/devices
+
+# In one run, so that no process waits for the last test of the other; the longest come first.
+.PHONY: test-without-lab
+test-without-lab: setup
+	@$(phase) 'tests: without a lab' pytest -n $(WORKERS) --dist worksteal -m '$(without_lab)' \
+		tests/property tests/devices $(fast_tests)
 
 # A lab that was up before is left up; one that this target booted is taken down, also after a failure.
 around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
@@ -134,6 +146,14 @@ test-lab: setup
 	$(call around_lab,$(again) lab-apply && $(again) test-checkers && $(again) lab-verify && $(again) lab-runtime \
 		&& if [ -n "$(LONG)" ]; then $(again) lab-long; fi)
 	$(if $(service_tests),@$(again) test-services LAB=$(SERVICES))
+	$(if $(LONG),@$(again) test-own-lab LAB=$(drift_lab) TESTS='$(drift_tests)')
+	$(if $(LONG),@$(again) test-own-lab LAB=$(kinds_lab) TESTS='$(kinds_tests)')
+	$(if $(LONG),@$(again) test-own-lab LAB=$(faults_lab) TESTS='$(faults_tests)')
+
+# Seeded changes, bad hosts, remediation, the timer; what takes name servers; faults made on purpose.
+.PHONY: test-own-lab
+test-own-lab: setup
+	$(call around_lab,$(again) lab-apply && $(phase) 'lab of its own: tests' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(TESTS) -m 'lab and long')
 
 .PHONY: test-services
 test-services: setup
@@ -149,7 +169,8 @@ services-long: setup
 
 .PHONY: lab-long
 lab-long: setup
-	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) -m 'lab and long and not vm'
+	@$(phase) 'lab: long failures' env TOPOLOGY_TEST_LAB=$(LAB) pytest $(lab_tests) \
+		$(addprefix --ignore=,$(drift_tests) $(kinds_tests) $(faults_tests)) -m 'lab and long and not vm'
 
 # The role guest against a vSphere simulator that is built from Debian's govmomi (root installs what is missing).
 .PHONY: vsphere
@@ -173,8 +194,8 @@ test-all: setup ## make test, and what the nightly CI adds: failures, Molecule, 
 	@$(is_root) || { echo 'make test-all: needs root (sudo make test-all)' >&2; exit 1; }
 	@$(again) test LONG=yes
 	@$(again) vsphere
-	@$(phase) 'tests: slow' pytest -m '(slow or vm) and not lab' $(fast_tests)
 	@$(again) molecule
+	@$(again) molecule-site
 	@$(again) molecule-vm
 	@$(again) molecule-freebsd
 	@$(again) fuzz
@@ -184,7 +205,11 @@ test-all: setup ## make test, and what the nightly CI adds: failures, Molecule, 
 
 .PHONY: molecule
 molecule: setup ## Every Molecule scenario whose hosts are containers (root)
-	@$(phase) 'molecule' molecule test --all --exclude gateway-freebsd
+	@$(phase) 'molecule' molecule test --all --exclude gateway-freebsd --exclude site
+
+.PHONY: molecule-site
+molecule-site: setup ## The whole lab as a Molecule scenario; replaces the lab that is up (root)
+	@$(phase) 'molecule: the whole lab' molecule test -s site
 
 # The same definition with the gateways as virtual machines: a kernel of their own, trunks, power cuts.
 .PHONY: molecule-vm
@@ -206,7 +231,7 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint, the CI definitions against th
 	$(phase) 'lint: ruff format' ruff format --check . || status=1; \
 	$(phase) 'lint: mypy' mypy --strict topology || status=1; \
 	$(phase) 'lint: yamllint' yamllint --strict $(linted_yaml) || status=1; \
-	$(phase) 'lint: ansible-lint' ansible-lint --offline || status=1; \
+	$(phase) 'lint: ansible-lint' tools/lint-ansible || status=1; \
 	$(phase) 'lint: GitHub workflows' check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml || status=1; \
 	$(phase) 'lint: GitLab pipeline' check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml || status=1; \
 	exit $$status

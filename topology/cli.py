@@ -15,12 +15,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from topology.exits import DIFFERENT, ERRORS, FINE, USAGE
+
 if TYPE_CHECKING:
     from topology.allocate import Plan
     from topology.finding import Finding, Language
     from topology.source import Tree
 
-FINE, ERRORS, USAGE, DIFFERENT = 0, 1, 2, 3
 
 _DESCRIPTION = """\
 The network of a district, from its inventory files: addresses, configuration,
@@ -52,6 +53,7 @@ _KEYS = {
     ),
     "nas": _SSH_KEY,
     "nas_hosts": _SSH_KEY,
+    "readers": _SSH_KEY,
 }  # fmt: skip
 """Section of keys.yml -> the form of its keys, and what that is called."""
 
@@ -225,11 +227,24 @@ def _add_lab(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> 
     run = verbs.add_parser("run", help="run a command of this machine inside the lab's network",
                            parents=[common, default])  # fmt: skip
     run.add_argument("run", nargs=argparse.REMAINDER, metavar="COMMAND", help="command with its arguments")
-    for verb, text in (("break", "cut a link"), ("heal", "mend a link")):
+    for verb, text in (("break", "cut a link"), ("slow", "make a link long and bad"), ("heal", "mend a link")):
         sub = verbs.add_parser(verb, help=text, parents=[common, default])
         sub.add_argument("link", metavar="LINK")
         if verb == "break":
             sub.add_argument("--silent", action="store_true", help="drop packets, keep the carrier")
+        elif verb == "slow":
+            sub.add_argument("--delay", type=float, default=0.0, metavar="MS", help="milliseconds each way")
+            sub.add_argument("--jitter", type=float, default=0.0, metavar="MS", help="give or take so many of them")
+            sub.add_argument(
+                "--loss", type=float, default=0.0, metavar="PERCENT", help="share of frames lost, each way"
+            )
+            sub.add_argument("--at", metavar="HOST", help="whose end of a link with more than two")
+    for verb, text in (
+        ("kill", "cut a host's power"),
+        ("start", "switch a host on again"),
+        ("reboot", "reboot a host"),
+    ):
+        verbs.add_parser(verb, help=text, parents=[common, default]).add_argument("host", metavar="HOST")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -501,7 +516,9 @@ def _keys(options: argparse.Namespace) -> int:
     pattern, form = _KEYS[options.section]
     kind = "nas" if options.section.startswith("nas") else "gateway"
     known = {h.name for h in plan.hosts.values() if h.kind == kind}
-    if options.section == "vpn_users":
+    if options.section == "readers":
+        known = {h.name for h in plan.hosts.values() if h.managed}
+    elif options.section == "vpn_users":
         known = {u.name for u in plan.vpn_users}
     elif options.section == "dnssec":
         known = {zone.rstrip(".") for zone in names.zone_names(plan)}

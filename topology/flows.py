@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from topology import policy
 from topology.allocate import Host, Plan
+from topology.exits import FINE, USAGE
 from topology.policy import Box, Port, Rule
 
 FAMILIES = (4, 6)
@@ -353,8 +354,8 @@ def run(plan: Plan, options: argparse.Namespace) -> int:
             print(line)
     except ValueError as error:
         print(f"topology flows: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return USAGE
+    return FINE
 
 
 def _answer(plan: Plan, options: argparse.Namespace) -> Iterator[str]:

@@ -115,8 +115,11 @@ def _lab_access(plan: Plan, host: Host) -> dict[str, Any]:
 
     spec = lab_spec(plan)
     names = LabNames(spec.name)
-    address = next(spec.management_address(h) for h in spec.hosts if h.name == host.name)
-    return {
+    instance = next(h for h in spec.hosts if h.name == host.name)
+    address = spec.management_address(instance)
+    # Without KVM a session may take half a minute to open.
+    patience = {"ansible_ssh_timeout": 120, "filter_confirm_seconds": 180} if instance.kind == "vm" else {}
+    return patience | {
         "ansible_host": str(address),
         # Labs share addresses: with connections and host keys of its own, none is taken for another.
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={names.known_hosts} -o ControlPath={names.state}/cp-%C",

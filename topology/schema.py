@@ -549,6 +549,8 @@ class KeysFile(Shape):
     """By NAS: the key with which it replicates to the others."""
     nas_hosts: dict[Slug, SshKey] = Field(default_factory=dict)
     """By NAS: its SSH host key, by which the others know it."""
+    readers: dict[Slug, SshKey] = Field(default_factory=dict)
+    """By host: the key with which it reads every managed host, and can do nothing else there (docs/drift.md)."""
 
 
 class DevicePort(Shape):

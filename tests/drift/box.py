@@ -8,6 +8,7 @@ import secrets
 import selectors
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +49,8 @@ class Patient(SshBackend):
         self.prefix = [
             str(values.get("ansible_ssh_executable", "ssh")), *(["-F", ssh_config] if ssh_config else []),
             "-o", f"ControlPath={folder}/%C", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
+            # a shared connection may be dead already
+            "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2",
             "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT}", "-o", "LogLevel=ERROR", "-T",
             *str(values.get("ansible_ssh_common_args", "")).split(),
             *(["-i", str(values["ansible_ssh_private_key_file"])] if "ansible_ssh_private_key_file" in values else []),
@@ -134,6 +137,7 @@ class Box:
         self.host = testinfra.host.Host(self.backend)
         self.backend.set_host(self.host)
         self._said: dict[str, CommandResult] = {}
+        self._asking: dict[str, threading.Lock] = {}
         self._greeted = False
 
     def greet(self) -> None:
@@ -157,9 +161,10 @@ class Box:
 
     def ask(self, command: str) -> CommandResult:
         """Return what a command, asked once, has done."""
-        if command not in self._said:
-            self._said[command] = self.host.run(command)
-        return self._said[command]
+        with self._asking.setdefault(command, threading.Lock()):
+            if command not in self._said:
+                self._said[command] = self.host.run(command)
+            return self._said[command]
 
     def forget(self) -> None:
         """Ask everything anew from here on."""

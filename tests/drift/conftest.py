@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from tests.drift.box import Box
 from tests.drift.where import expectations, plan
 from topology.allocate import Host
-from topology.expect import Expectation, Whole
+from topology.expect import Expectation, Whole, together
 from topology.inventory import variables
 
 SETTLE = {"time": 300.0, "neighbour": 60.0, "peer": 60.0, "route": 60.0}
@@ -55,6 +55,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found.append(pytest.mark.long)
         return found
 
+    if "group" in metafunc.fixturenames:
+        asked = set(chosen(metafunc.config))
+        groups = [g for g in together(plan()) if asked.issuperset(g.hosts)]
+        long = [pytest.mark.long] if lab else []
+        metafunc.parametrize("group", [
+            pytest.param(g, id=f"{g.kind} {g.thing} {g.field}", marks=[*marks(g.hosts[0]), *long]) for g in groups
+        ])  # fmt: skip
+        return
     if "part" in metafunc.fixturenames:
         metafunc.parametrize(("name", "part"), [
             pytest.param(name, part, id=f"{name}-{_named(part)}", marks=marks(name, part.kind))
@@ -88,12 +96,22 @@ def boxes(request: pytest.FixtureRequest) -> Iterator[dict[str, Box]]:
 
 
 @pytest.fixture
-def box(name: str, boxes: dict[str, Box], request: pytest.FixtureRequest) -> Box:
+def reached(boxes: dict[str, Box], request: pytest.FixtureRequest) -> Callable[[str], Box]:
+    """How a host is reached by its name."""
+
+    def reach(name: str) -> Box:
+        if name not in boxes:
+            host = plan().hosts[name]
+            boxes[name] = Box(name, host.platform, variables(plan(), host), request.config.getoption("ssh_config"))
+        return boxes[name]
+
+    return reach
+
+
+@pytest.fixture
+def box(name: str, reached: Callable[[str], Box]) -> Box:
     """A host."""
-    if name not in boxes:
-        host = plan().hosts[name]
-        boxes[name] = Box(name, host.platform, variables(plan(), host), request.config.getoption("ssh_config"))
-    return boxes[name]
+    return reached(name)
 
 
 @pytest.fixture

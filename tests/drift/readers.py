@@ -1,5 +1,8 @@
 """How the twin reads each kind of thing, by testinfra's modules and commands: never by the sweep's script or parsers.
 
+On Debian things of a kind are asked for in one command where that is possible: a command costs a sudo and a shell
+on the host, and a gateway has two hundred things.
+
 A kind has a reader of one thing (`one`: its values, None when it is not there) and, where nothing may be there that
 is not expected, a reader of all (`every`). To add a kind, add a function here.
 """
@@ -10,14 +13,16 @@ import datetime
 import ipaddress
 import json
 import re
+import shlex
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from posixpath import dirname
 from typing import Any
 
 from tests.drift.box import Box
 from topology.drift.judge import Things
+from topology.drift.read_services import CHAIN
 from topology.expect import Expected, freebsd
 from topology.expect.daemons import CURRENT
 
@@ -43,10 +48,26 @@ def every(kind: str) -> Callable[[Every], Every]:
 
 @one("file")
 def _file(box: Box, expected: Expected, thing: str) -> Values | None:
+    if box.platform == "debian":
+        return _found(box, expected).get(thing)
     file = box.host.file(thing)
     if not file.exists:
         return None
     return {"sha256": file.sha256sum, "owner": file.user, "group": file.group, "mode": f"{file.mode:o}"}
+
+
+def _found(box: Box, expected: Expected) -> Things:
+    """Return the files that are there, of all that matter; of a link what it leads to, as testinfra does."""
+    paths = {e.thing for e in expected.of_kind("file")} | {p for e in expected.of_kind("daemon") for p in e.of}
+    names = " ".join(map(shlex.quote, sorted(paths)))
+    found: Things = {}
+    for line in box.ask(f"find -L {names} -maxdepth 0 -printf '%m\\t%u\\t%g\\t%T@\\t%p\\n'").stdout.splitlines():
+        mode, owner, group, changed, path = line.split("\t")
+        found[path] = {"mode": mode, "owner": owner, "group": group, "changed": int(changed.partition(".")[0])}
+    for line in box.ask(f"sha256sum {names}").stdout.splitlines():
+        digest, path = line.split(maxsplit=1)
+        found[path]["sha256"] = digest
+    return found
 
 
 @every("file")
@@ -65,6 +86,9 @@ def _matches(path: str, pattern: str) -> bool:
 
 @one("package")
 def _package(box: Box, expected: Expected, thing: str) -> Values | None:
+    if box.platform == "debian":
+        lines = [line.split() for line in box.say("dpkg --list").splitlines() if line.startswith("ii")]
+        return {"installed": True} if thing in {words[1].partition(":")[0] for words in lines} else None
     return {"installed": True} if box.host.package(thing).is_installed else None
 
 
@@ -77,11 +101,27 @@ def _service(box: Box, expected: Expected, thing: str) -> Values | None:
         service = box.host.service(thing)
         active = "active" if service.is_running else "inactive"
         return {"active": active, "enabled": "enabled" if service.is_enabled else "disabled"}
-    properties = box.host.service(thing).systemd_properties
-    if properties.get("LoadState") == "not-found":
+    unit = _units(box, expected)[thing]
+    if unit["load"] == "not-found":
         return None
-    enabled = box.ask(f"systemctl is-enabled {thing}").stdout.strip()
-    return {"active": box.ask(f"systemctl is-active {thing}").stdout.strip(), "enabled": enabled}
+    return {"active": unit["active"], "enabled": unit["enabled"]}
+
+
+def _units(box: Box, expected: Expected) -> dict[str, dict[str, str]]:
+    """Return of every service: load, active, enabled, and since when (seconds of the clock)."""
+    names = sorted({e.thing for kind in ("service", "daemon") for e in expected.of_kind(kind)})
+    loop = (
+        f"for u in {' '.join(map(shlex.quote, names))}; do"
+        ' l=$(systemctl show --property LoadState "$u"); t=$(systemctl show --property StateChangeTimestamp "$u");'
+        ' t=$(date -d "${t#*=}" +%s 2>/dev/null);'
+        ' echo "$u ${l#*=} $(systemctl is-active "$u") $(systemctl is-enabled "$u" 2>/dev/null | head -n 1) ${t:-0}";'
+        " done"
+    )
+    found = {}
+    for line in box.say(loop).splitlines():
+        name, load, active, *enabled, since = line.split(" ")
+        found[name] = {"load": load, "active": active, "enabled": " ".join(enabled), "since": since}
+    return found
 
 
 # ---------------------------------------------------------------- ports
@@ -235,15 +275,38 @@ def _sysctl(box: Box, expected: Expected, thing: str) -> Values | None:
     if box.platform == "freebsd":
         done = box.ask(f"sysctl -n {thing}")
         return {"value": " ".join(done.stdout.split())} if done.rc == 0 else None
+    paths = {e.thing: _proc_sys(e.thing) for e in expected.of_kind("sysctl")}
+    done = box.ask(f"grep -H '' {' '.join(map(shlex.quote, sorted(set(paths.values()))))}")
+    values = dict(line.split(":", 1) for line in done.stdout.splitlines())
+    path = paths[thing]
+    return {"value": " ".join(values[path].split())} if path in values else None
+
+
+def _proc_sys(name: str) -> str:
     # names of interfaces may have dots
-    file = box.host.file("/proc/sys/" + thing.replace(".", "/") if "/" not in thing else "/proc/sys/" + thing)
-    return {"value": " ".join(file.content_string.split())} if file.exists else None
+    return "/proc/sys/" + (name.replace(".", "/") if "/" not in name else name)
 
 
 @one("mount")
 def _mount(box: Box, expected: Expected, thing: str) -> Values | None:
     mount = box.host.mount_point(thing)
     return {"mode": "ro" if {"ro", "read-only"} & set(mount.options) else "rw"} if mount.exists else None
+
+
+@every("mount")
+def _odd_mounts(box: Box, expected: Expected) -> Things:
+    """Return what is mounted from a disk, from memory or from elsewhere outside the folders of the system."""
+    found: Things = {}
+    local = [w[1] for w in map(str.split, box.say("cat /proc/filesystems").splitlines()) if w[0] == "nodev"]
+    nobodys = set(local) - {"tmpfs", "overlay", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "fuse"}
+    for line in box.say("cat /proc/mounts").splitlines():
+        source, target, kind = line.split()[:3]
+        first = target.split("/")[1]
+        remote = ":" in source or source.startswith("//") or kind.startswith("fuse.")
+        system = first in ("", "boot", "dev", "home", "proc", "run", "sys", "tmp", "usr", "var")
+        if remote or not (system or kind in nobodys):
+            found[target] = {"source": source, "type": kind}
+    return found
 
 
 @one("time")
@@ -270,18 +333,27 @@ def _user(box: Box, expected: Expected, thing: str) -> Values | None:
     group = "wheel" if box.platform == "freebsd" else "sudo"
     word = user.password
     password = "none" if not word else "locked" if word[0] in "!*" else "set"
+    if word.startswith("*LOCKED*"):  # FreeBSD: not even a key lets in
+        password = "shut-out"
     return {"shell": user.shell, "administrator": group in user.groups, "password": password}
 
 
 @every("user")
 def _users(box: Box, expected: Expected) -> Things:
     people: Things = {}
-    for line in box.say("cat /etc/passwd").splitlines():
+    for line in _accounts(box):
         name, _, number, _, _, _, shell = line.split(":")
         packaged = int(number) < 900 or (int(number) < 1000 and _NO_LOGIN.search(shell))
         if not packaged and name not in _SYSTEM:
             people[name] = {"shell": shell}
     return people
+
+
+def _accounts(box: Box) -> list[str]:
+    """Return the lines of passwd(5): the host's own, and those of people that a NAS has besides."""
+    lines = box.say("cat /etc/passwd").splitlines()
+    more = box.ask("cat /var/lib/extrausers/passwd").stdout.splitlines()
+    return [line for line in (*lines, *more) if line and not line.startswith("#")]
 
 
 @one("key")
@@ -292,15 +364,14 @@ def _key(box: Box, expected: Expected, thing: str) -> Values | None:
 @every("key")
 def _keys(box: Box, expected: Expected) -> Things:
     found: Things = {}
-    for line in box.say("cat /etc/passwd").splitlines():
+    for line in _accounts(box):
         name, _, number, _, _, home, _ = line.split(":")
         if int(number) < 900 and int(number) != 0:
             continue
-        for file in ("authorized_keys", "authorized_keys2"):
-            done = box.ask(f"ssh-keygen -l -f '{home}/.ssh/{file}'")
-            if done.rc == 0:
-                # 256 SHA256:... comment (ED25519)
-                found |= {f"{name} {text.split()[1]}": {} for text in done.stdout.splitlines()}
+        # 256 SHA256:... comment (ED25519)
+        one = f"ssh-keygen -l -f '{home}/.ssh/authorized_keys' 2>/dev/null"
+        text = box.say(f"{one}; {one.replace('_keys', '_keys2')}; :")
+        found |= {f"{name} {line.split()[1]}": {} for line in text.splitlines() if "SHA256:" in line}
     return found
 
 
@@ -448,13 +519,24 @@ def _daemon(box: Box, expected: Expected, thing: str) -> Values | None:
             return {"configuration": CURRENT}  # that it does not run is said of the service
         started = int(box.say("date +%s")) - max(age for age in ages if age is not None)
     else:
-        properties = box.host.service(thing).systemd_properties
-        if properties.get("ActiveState") != "active":
+        unit = _units(box, expected)[thing]
+        if unit["active"] != "active":
             return {"configuration": CURRENT}
-        started = int(box.say(f"date -d '{properties['StateChangeTimestamp']}' +%s"))
-    changed = {path: box.host.file(path) for path in files}
-    late = sorted(p for p, file in changed.items() if file.exists and file.mtime.timestamp() > started)
+        started = int(unit["since"])
+    late = sorted(p for p, changed in _changed(box, expected, files) if changed > started)
     return {"configuration": f"older than {', '.join(late)}" if late else CURRENT}
+
+
+def _changed(box: Box, expected: Expected, paths: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Yield of those that are there when they were changed (seconds of the clock)."""
+    if box.platform == "debian":
+        there = _found(box, expected)
+        yield from ((path, there[path]["changed"]) for path in paths if path in there)
+        return
+    for path in paths:
+        file = box.host.file(path)
+        if file.exists:
+            yield path, file.mtime.timestamp()
 
 
 def _age(box: Box, program: str) -> int | None:
@@ -500,7 +582,8 @@ q = b"".join(bytes([len(x)]) + x.encode() for x in name.rstrip(".").split(".")) 
 number = {"A": 1, "PTR": 12, "AAAA": 28}[kind]
 s = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(3)
-s.sendto(struct.pack(">6H", 7, 256, 1, 0, 0, 0) + q + struct.pack(">2H", number, 1), (server, int(port)))
+s.connect((server, int(port)))  # else the socket looks like one that listens
+s.send(struct.pack(">6H", 7, 256, 1, 0, 0, 0) + q + struct.pack(">2H", number, 1))
 print(s.recv(4096).hex())
 """
 
@@ -561,11 +644,16 @@ def _certificate(box: Box, expected: Expected, thing: str) -> Values | None:
         return None
     fields = dict(line.split("=", 1) for line in done.stdout.splitlines())
     until = datetime.datetime.strptime(fields["notAfter"], "%b %d %H:%M:%S %Y GMT").replace(tzinfo=datetime.UTC)
-    key = next(e for e in expected.of_kind("certificate") if e.thing == thing).of[0]
-    theirs = box.host.run("openssl pkey -pubout -in %s", key)
-    same = theirs.rc == 0 and theirs.stdout == box.host.run("openssl x509 -noout -pubkey -in %s", thing).stdout
+    of = next((e.of for e in expected.of_kind("certificate") if e.thing == thing), ())
+    same = trusted = False
+    if of:
+        theirs = box.host.run("openssl pkey -pubout -in %s", of[0])
+        same = theirs.rc == 0 and theirs.stdout == box.host.run("openssl x509 -noout -pubkey -in %s", thing).stdout
+        trusted = box.host.run("openssl verify -no_check_time -trusted %s %s", of[1], thing).rc == 0
     left = until - datetime.datetime.fromtimestamp(int(box.say("date +%s")), datetime.UTC)
     return {
         "subject": fields["subject"].strip(), "issuer": fields["issuer"].strip(), "days": left.days,
         "key": "matches" if same else "is another's or not there",
+        "chain": CHAIN if trusted else "signed by somebody else",
+        "fingerprint": box.host.run("openssl x509 -outform DER -in %s | sha256sum", thing).stdout.split()[0],
     }  # fmt: skip

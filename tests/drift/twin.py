@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from tests.drift import readers_services
@@ -12,6 +13,9 @@ from topology.drift.finding import UNOBSERVED, Finding
 from topology.drift.judge import Observed, judge
 from topology.expect import Expectation, Expected, Whole
 
+AT_ONCE = 4
+"""Commands at the same time on one host: they share a connection, and sshd lets ten sessions share one."""
+
 assert readers_services  # its readers are in the tables
 
 
@@ -20,7 +24,10 @@ def look(box: Box, expected: Expected) -> list[Finding]:
     box.forget()
     try:
         box.greet()
-        return sorted({f for part in (*expected.expectations, *expected.wholes) for f in one(box, expected, part)})
+        parts = (*expected.expectations, *expected.wholes)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = pool.map(lambda part: one(box, expected, part), parts)
+            return sorted({f for findings in found for f in findings})
     except Unread as unread:
         return [Finding(expected.site, expected.host, UNOBSERVED, "host", expected.host, found=str(unread))]
 

@@ -184,9 +184,9 @@ def _lines_of_a_lost_registry(lang: Language) -> list[str]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_case_gives_exactly_the_expected_lines(case: str, tmp_path: Path) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     shown = {lang: _lines(case, tmp_path / lang, lang) for lang in LANGUAGES}
-    assert time.monotonic() - start < 4
+    assert time.process_time() - start < 4
     for lang, lines in shown.items():
         file = HERE / case / f"expected.{lang}.txt"
         if os.environ.get("RULES_WRITE"):

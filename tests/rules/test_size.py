@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 SIZE = 200_000
 """A fifth of what is read at all."""
 SECONDS = 10
-"""Long enough for a busy machine; work that grows with the square would take minutes."""
+"""Of the processor, so that a busy machine does not count; work that grows with the square would take minutes."""
 
 
 def _fill(head: str, line: str) -> str:
@@ -68,9 +68,9 @@ def test_mistakes_on_every_line(case: str, tmp_path: Path) -> None:
     shutil.copytree(HERE / "base", district)
     file, text = CASES[case]
     (district / file).write_text(text)
-    start = time.monotonic()
+    start = time.process_time()
     tree = load.read(district)
     _, findings = load.check(tree)
     lines = report.lines(findings, tree, "en")
-    assert time.monotonic() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     assert len(lines) > 1_000 or case == "villages"  # ST003 says it once for all

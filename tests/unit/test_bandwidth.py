@@ -226,14 +226,14 @@ def test_280_gateways_take_little_time() -> None:
     plan = plan_of(generate.like(LUWU, 227))
     gateways = [h for h in plan.hosts.values() if h.kind == "gateway"]
     assert len(gateways) > 280
-    start = time.perf_counter()
+    start = time.process_time()
     bandwidth.shares(plan)
-    assert time.perf_counter() - start < 0.1
-    start = time.perf_counter()
+    assert time.process_time() - start < 0.1
+    start = time.process_time()
     for host in gateways:
         bandwidth.classes(plan, host)
         bandwidth.capacities(plan, host)
-    assert (time.perf_counter() - start) / len(gateways) < 0.0015
+    assert (time.process_time() - start) / len(gateways) < 0.0015
 
 
 # -- what if ----------------------------------------------------------------------------------------

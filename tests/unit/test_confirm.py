@@ -280,6 +280,15 @@ def test_boot(box: Box) -> None:
     box.sh("nft", "flush", "ruleset")
     assert box.run("boot").returncode == 0
     assert port_of(box.in_force()) == "22"
+    box.rules.write_text(ruleset(99))  # placed by a run that was killed before it loaded them
+    box.sh("nft", "flush", "ruleset")
+    assert box.run("boot").returncode == 0
+    assert port_of(box.in_force()) == port_of(box.rules.read_text()) == "22"
+    assert box.status() == f"restored {box.rules} was never confirmed"
+    assert (box.state.parent / "pending/filter").exists(), "the next run applies the filter again"
+    assert box.run("confirm", box.load(24)).returncode == 0
+    assert box.run("boot").returncode == 0 and box.status() == "confirmed"
+    box.confirmed(22)
     shutil.rmtree(box.state)
     box.rules.write_text("garbage")
     assert box.run("boot").returncode == 1  # seen as a failed unit
@@ -386,7 +395,7 @@ def test_files_of_both_platforms() -> None:
             assert (confirm.SERVICE in found) == (host.platform == "freebsd")
             assert ("etc/systemd/system/topology-filter.service" in found) == (host.platform == "debian")
             assert len(found[confirm.MANAGEMENT].splitlines()) > 1
-        began = time.perf_counter()
+        began = time.process_time()
         for host in gateways:
             confirm.files(context, host)
-        assert (time.perf_counter() - began) / len(gateways) < 0.0005
+        assert (time.process_time() - began) / len(gateways) < 0.0005

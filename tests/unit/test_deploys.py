@@ -85,6 +85,7 @@ def test_elements_in_force_are_read() -> None:
 SUDO = '#!/bin/sh\nwhile :; do case $1 in -*) shift ;; *) exec "$@" ;; esac; done\n'
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft")
 def test_block_for_real(tmp_path: Path) -> None:
     inventory = tmp_path / "inventory.py"

@@ -215,6 +215,20 @@ def test_history_knows_since_when_and_what_is_gone(tmp_path: Path) -> None:
     assert again.since[FINDING.key] == "2026-01-04"
 
 
+@pytest.mark.parametrize("keep", [50, 3000, 9000])
+def test_a_damaged_history_is_kept_aside_and_begun_anew(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "h.sqlite"
+    assert history.record(path, "2026-01-01T00:00:00+00:00", ["belopa-gw"], [FINDING]).damaged is None
+    data = path.read_bytes()[:keep]
+    path.write_bytes(data)
+    found = history.record(path, "2026-01-02T03:04:05+00:00", ["belopa-gw"], [FINDING])
+    assert found.damaged == tmp_path / "h.sqlite.damaged-2026-01-02T030405"
+    assert found.damaged.read_bytes() == data, "nothing is thrown away"
+    assert found.since == {FINDING.key: "2026-01-02T03:04:05+00:00"} and found.new == {FINDING.key}
+    after = history.record(path, "2026-01-03T00:00:00+00:00", ["belopa-gw"], [FINDING])
+    assert after.damaged is None and after.new == frozenset()
+
+
 @pytest.mark.parametrize(
     ("hosts", "findings"),
     [

@@ -168,12 +168,18 @@ def test_the_last_backup_is_not_too_old(said: str, found: list[tuple[str, str, s
     assert states(judge(expected, observe(answer(backups=said), WORD))) == found
 
 
+def test_backups_of_every_repository_are_judged_whatever_its_number() -> None:
+    second = {p: text.replace("repo1-path", "repo2-path") for p, text in REPOSITORY.items()}
+    assert list(backups(second)) == list(backups(REPOSITORY)) != []
+
+
 # ---------------------------------------------------------------- NAS
 
 NAS = {"etc/topology/nas.json": "// Generated\n" + json.dumps({
     "host": "dc-nas1", "nodes": {"dc-nas1": "10.129.144.20", "drc1-nas1": "10.130.144.20"},
-    "users": [{"name": "ani", "uid": 20001, "left": None}, {"name": "budi", "uid": 20002, "left": "2026-01-01"}],
-    "agencies": [{"slug": "dinkes", "gid": 30001}],
+    "users": [{"name": "ani", "uid": 20001, "quota": 2**30, "left": None},
+              {"name": "budi", "uid": 20002, "quota": 2**30, "left": "2026-01-01"}],
+    "agencies": [{"slug": "dinkes", "gid": 30001, "quota": 2**30}],
 })}  # fmt: skip
 NODES = ("dc-nas1", "drc1-nas1")
 
@@ -234,7 +240,8 @@ RIGHTS = (
 
 def looked(smb: str = SMB, rights: str = RIGHTS) -> list[tuple[str, str, str, str]]:
     files = {**NAS, "etc/samba/smb.conf": SMB}
-    expected = Expected("dc-nas1", "dc", "debian", tuple(shares(files)), (Whole("share"),))
+    wanted = tuple(e for e in shares(files) if e.kind in ("share", "right"))
+    expected = Expected("dc-nas1", "dc", "debian", wanted, (Whole("share"),))
     return states(judge(expected, observe(answer(shares=f"{smb}\nfolders\n{rights}"), WORD)))
 
 
@@ -265,7 +272,10 @@ def test_who_left_has_no_folders_to_look_at() -> None:
 
 def test_certificates_are_those_that_files_name() -> None:
     found = list(certificates({"etc/patroni/config.yml": PATRONI}, "dc-pg1", "luwukab.go.id"))
-    assert [(e.thing, e.of) for e in found] == [("/etc/topology/tls/host.crt", ("/etc/topology/tls/host.key",))]
+    tls = "/etc/topology/tls"
+    assert [(e.thing, e.of) for e in found] == [
+        (f"{tls}/host.crt", (f"{tls}/host.key", f"{tls}/ca.crt")), (f"{tls}/ca.crt", ())
+    ]  # fmt: skip
     assert found[0].want["issuer"] == "CN=luwukab.go.id authority"
     assert list(certificates({"etc/hosts": "127.0.0.1 localhost"}, "x", "y")) == []
 
@@ -274,7 +284,7 @@ def test_the_sections_are_shell_scripts() -> None:
     files = {**NAS, **REPOSITORY, "etc/samba/smb.conf": SMB, "etc/patroni/config.yml": PATRONI}
     wanted = (*replication(files), *backups(files), *shares(files))
     made = dict(ask_services.sections(Expected("x", "x", "debian", tuple(wanted), ())))
-    assert set(made) == {"cluster", "nas", "backups", "shares"}
+    assert set(made) == {"cluster", "nas", "backups", "shares", "quotas", "accounts"}
     for text in made.values():
         assert subprocess.run(["dash", "-n"], input=text, text=True, check=False).returncode == 0
 

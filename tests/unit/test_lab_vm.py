@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import lzma
 import os
+import re
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from topology import lab
 from topology.inventory import plan_of
 from topology.lab import cables, freebsd, vm
+from topology.lab.names import MIRROR_IN_HOST
 from topology.lab.slice import lab_spec
 from topology.load import LoadError, load
 
@@ -49,6 +51,7 @@ def test_a_machines_networks_are_vlans_on_one_port(machines: lab.LabSpec) -> Non
     }  # fmt: skip
     assert set(vm.own_files(machines, gateway)) == {
         *(f"etc/systemd/network/10-{port}.link" for port in ("mgmt0", "isp", "lan")), "etc/fstab",
+        "etc/ssh/sshd_config.d/00-machine.conf",
     }  # fmt: skip
 
 
@@ -148,15 +151,71 @@ def test_an_image_is_checked_before_it_is_unpacked(tmp_path: Path, monkeypatch: 
     assert freebsd.image().read_bytes() == b"QFI\xfb disk", "the second time it comes from the cache"
 
 
-def test_the_seed_names_the_ports_in_the_order_of_the_cards() -> None:
+def first_boot(tmp_path: Path, packages: bool) -> tuple[Path, str]:
+    """Run the seed's script in a folder that stands for a new FreeBSD; return the folder and what was called."""
     spec = lab_spec(plan_of(ROOT / "molecule/gateway-freebsd/lab"))
     gateway = next(h for h in spec.hosts if h.name == "diskominfo-gw")
     assert gateway.kind == "vm" and gateway.system == "freebsd"
-    seed = yaml.safe_load(freebsd.user_data(spec, gateway, "ssh-ed25519 AAAA lab\n", "-----BEGIN\nkey\n-----END\n"))
-    files = {entry["path"]: entry["content"] for entry in seed["write_files"]}
-    assert files["/etc/rc.conf.local"].splitlines()[1:] == [
+    root, programs, calls = tmp_path / "root", tmp_path / "programs", tmp_path / "calls"
+    for folder in ("root", "home", "etc/ssh", "tmp", "var"):
+        (root / folder).mkdir(parents=True)
+    (root / "etc/ssh/sshd_config").write_text("UsePAM no\n", "ascii")
+    (root / "etc/fstab").touch()
+    programs.mkdir()
+    for name in ("pw", "chown", "sysrc", "ssh-keygen", "mount", "tar"):
+        (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{calls}\n', "ascii")
+        (programs / name).chmod(0o755)
+    if packages:
+        repository = root / MIRROR_IN_HOST.lstrip("/") / "All"
+        repository.mkdir(parents=True)
+        for name in ("pkg-2.2.1.pkg", "pkg-provides-0.7.pkg"):
+            (repository / name).touch()
+        (root / "tmp/pkg-static").write_text(f'#!/bin/sh\necho "pkg-static $*" >>{calls}\n', "ascii")
+        (root / "tmp/pkg-static").chmod(0o755)
+    else:
+        (programs / "mount").write_text("#!/bin/sh\nexit 1\n", "ascii")
+    text = freebsd.user_data(spec, gateway, "ssh-ed25519 AAAA lab\n", "-----BEGIN\nkey\n-----END\n")
+    assert text.startswith("#!/bin/sh\n"), "nuageinit runs it for its first two letters"
+    # not inside a longer path, nor the `/dev` of a device
+    places = "|".join(("/root/", "/home/", "/usr/local/etc/", "/etc/", MIRROR_IN_HOST, "/tmp/", "/firstboot-reboot"))
+    text = re.sub(rf"(?<![\w/.])(?={places})", str(root), text)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", text], check=True, env=environment)
+    return root, calls.read_text("ascii").replace(str(root), "")
+
+
+def test_the_seed_of_freebsd_makes_what_the_image_lacks(tmp_path: Path) -> None:
+    root, calls = first_boot(tmp_path, packages=True)
+    assert (root / "etc/rc.conf.local").read_text("ascii").splitlines()[1:] == [
         'ifconfig_vtnet0_name="mgmt0"', 'ifconfig_vtnet1_name="isp"', 'ifconfig_vtnet2_name="lan"',
-        'ifconfig_mgmt0="inet 198.18.15.12/24"',
+        'ifconfig_DEFAULT=""', 'ifconfig_mgmt0="inet 198.18.15.12/24"',
     ]  # fmt: skip
-    assert files["/etc/ssh/ssh_host_ed25519_key"] == "-----BEGIN\nkey\n-----END\n"
-    assert files["/root/.ssh/authorized_keys"] == "ssh-ed25519 AAAA lab\n"
+    assert (root / "etc/ssh/ssh_host_ed25519_key").read_text("ascii") == "-----BEGIN\nkey\n-----END\n"
+    assert (root / "root/.ssh/authorized_keys").read_text("ascii") == "ssh-ed25519 AAAA lab\n"
+    for path, mode in (("root/.ssh", 0o700), ("root/.ssh/authorized_keys", 0o600), ("home/lab/.ssh", 0o700),
+                       ("usr/local/etc/sudoers.d/lab", 0o440), ("etc/ssh/ssh_host_ed25519_key", 0o600)):  # fmt: skip
+        assert (root / path).stat().st_mode & 0o777 == mode, path
+    assert "pkg-static add -f /var/lib/lab-mirror/All/pkg-2.2.1.pkg\n" in calls
+    assert (root / "firstboot-reboot").exists(), "rc(8) reboots, and the boot after it is no first one"
+
+
+def test_the_seed_ends_without_packages_too(tmp_path: Path) -> None:
+    root, calls = first_boot(tmp_path, packages=False)
+    assert "pkg-static" not in calls and (root / "firstboot-reboot").exists()
+
+
+def test_packages_of_freebsd_are_looked_at_before_anything_boots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(freebsd.PACKAGES_VARIABLE, raising=False)
+    with pytest.raises(lab.LabError, match=r"pkg fetch .* kea .*&& pkg repo"):
+        freebsd.packages()
+    monkeypatch.setenv(freebsd.PACKAGES_VARIABLE, str(tmp_path))
+    (tmp_path / "All").mkdir()
+    for name in ("pkg", *freebsd.wanted()):
+        (tmp_path / "All" / f"{name}-1.0_2,1.pkg").touch()
+    (tmp_path / "packagesite.pkg").touch()
+    assert freebsd.packages() == tmp_path
+    (tmp_path / "All/frr10-1.0_2,1.pkg").unlink()
+    with pytest.raises(lab.LabError, match="lacks frr10;"):
+        freebsd.packages()  # frr10-pythontools is another package

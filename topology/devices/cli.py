@@ -17,10 +17,10 @@ from topology.devices.wanted import wanted
 from topology.drift.finding import DIFFERENT as _DIFFERENT
 from topology.drift.finding import MISSING, UNEXPECTED, UNOBSERVED, Finding
 from topology.drift.judge import Observed, judge
+from topology.exits import DIFFERENT, ERRORS, FINE, UNREACHED, USAGE
 from topology.expect.model import Expected
 from topology.render.common import Context, context_of
 
-FINE, ERRORS, USAGE, DIFFERENT, UNREACHED = 0, 1, 2, 3, 4
 _SECRETS = ("USER", "PASSWORD", "ENABLE", "SNMP_AUTH", "SNMP_PRIV")
 
 

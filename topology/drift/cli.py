@@ -19,12 +19,11 @@ from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
 from topology.drift.sweep import Login, login_of, sweep
 from topology.drift.together import judge_together
+from topology.exits import DIFFERENT, FINE, USAGE
 from topology.expect import Expected, expect, together
 from topology.inventory import own_address, variables
 from topology.progress import Progress
 from topology.render.common import context_of
-
-FINE, USAGE, DIFFERENT = 0, 2, 3
 
 
 def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
@@ -53,6 +52,11 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         change = history.record(path, at, [e.host for e in (*devices, *(e for _, e in hosts))], findings)
     except (OSError, sqlite3.Error) as error:
         print(f"topology: {path}: {error}; since when findings stand is not known", file=sys.stderr)
+    if change is not None and change.damaged is not None:
+        print(
+            f"topology: {path} was damaged and is kept as {change.damaged}; findings are counted from this sweep on",
+            file=sys.stderr,
+        )
     done = report.Report(
         at, time.monotonic() - begun, {e.host: e.site for e in (*devices, *(e for _, e in hosts))},
         {e.host: len(e.expectations) for e in (*devices, *(e for _, e in hosts))}, tuple(findings), change,

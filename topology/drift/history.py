@@ -1,6 +1,7 @@
 """Since when a finding stands: a SQLite file beside the reports.
 
 A finding that could not be looked for (its host or kind was unobserved) is neither gone nor new.
+A file that is damaged (a full disk, a lost block) is kept beside the new one that the next sweep begins.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from topology.drift.finding import UNOBSERVED, Finding
@@ -32,6 +33,8 @@ class Change:
     """Keys that the sweep before did not have."""
     gone: tuple[str, ...]
     """Texts of what is no longer there."""
+    damaged: Path | None = None
+    """Where the file was put that could not be read; history begins anew with this sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,37 @@ def standing(path: Path, *, mended: int = 50) -> Standing | None:
 def record(path: Path, at: str, hosts: Iterable[str], findings: Iterable[Finding]) -> Change:
     """Write a sweep (at: ISO 8601) down and return what changed; OSError or sqlite3.Error when it cannot."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    swept, found = tuple(hosts), tuple(findings)
+    damaged = _put_aside(path, at) if _is_damaged(path) else None
+    return replace(_record(path, at, swept, found), damaged=damaged)
+
+
+def _is_damaged(path: Path) -> bool:
+    """Say whether there is a file that is no database of ours any more."""
+    if not path.exists() or not path.stat().st_size:
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as base:
+            base.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            return bool(base.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+    except sqlite3.OperationalError:  # busy, no room, no right: the file itself is fine
+        return False
+    except sqlite3.DatabaseError:
+        return True
+
+
+def _put_aside(path: Path, at: str) -> Path:
+    """Give a damaged file another name, with what SQLite keeps beside it; return it."""
+    aside = path.with_name(f"{path.name}.damaged-{at.replace(':', '').split('+')[0]}")
+    path.replace(aside)
+    for ending in ("-journal", "-wal", "-shm"):
+        beside = path.with_name(path.name + ending)
+        if beside.exists():
+            beside.replace(aside.with_name(aside.name + ending))
+    return aside
+
+
+def _record(path: Path, at: str, hosts: Iterable[str], findings: Iterable[Finding]) -> Change:
     swept, found = set(hosts), {f.key: f for f in findings}
     silent_hosts = {f.host for f in found.values() if f.state == UNOBSERVED and f.kind == "host"}
     silent_kinds = {(f.host, f.kind) for f in found.values() if f.state == UNOBSERVED}

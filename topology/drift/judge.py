@@ -8,7 +8,7 @@ from typing import Any
 from topology.drift.derive import derive
 from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, UNOBSERVED, Finding
 from topology.drift.observed import Observed, Things
-from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf
+from topology.expect.model import AtMost, Between, Expectation, Expected, Lines, Near, OneOf
 
 __all__ = ["Observed", "Things", "judge"]
 
@@ -61,13 +61,19 @@ def _one(expected: Expected, expectation: Expectation, things: Things) -> Iterat
     for name, wanted in expectation.want.items():
         value = values.get(name)
         if not _holds(wanted, value):
-            yield Finding(*where, DIFFERENT, expectation.kind, expectation.thing, name, str(wanted), _shown(value))
+            yield Finding(
+                *where, DIFFERENT, expectation.kind, expectation.thing, name, str(wanted), _found(wanted, value)
+            )
 
 
 def _holds(wanted: object, value: object) -> bool:
-    if isinstance(wanted, OneOf | AtMost | Near | Between):
+    if isinstance(wanted, OneOf | AtMost | Near | Between | Lines):
         return wanted.holds(value)
     return wanted == value
+
+
+def _found(wanted: object, value: object) -> str:
+    return _shown(wanted.shown(value) if isinstance(wanted, Lines) else value)
 
 
 def _shown(value: object) -> str:

@@ -8,7 +8,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from topology.drift import read_both, read_freebsd, read_replication, read_seen, read_services
+from topology.drift import (
+    read_both,
+    read_databases,
+    read_freebsd,
+    read_replication,
+    read_seen,
+    read_services,
+    read_zones,
+)
 from topology.drift.observed import Observed, Things
 from topology.drift.script import BEGIN, END
 from topology.expect.compile import fingerprint
@@ -43,7 +51,9 @@ def observe(output: str, word: str) -> Observed:
 
 
 def _first_line(text: str) -> str:
-    line = next((x.strip() for x in text.splitlines() if x.strip()), "")
+    lines = [x.strip() for x in text.splitlines() if x.strip()]
+    # what a Python program died of is said at the end
+    line = lines[-1] if lines and lines[0].startswith("Traceback ") else next(iter(lines), "")
     line = "".join(c if c.isprintable() else "?" for c in line)
     return line if len(line) <= 120 else line[:117] + "..."
 
@@ -201,7 +211,7 @@ def _mounts(text: str) -> dict[str, Things]:
     things: Things = {}
     for line in text.splitlines():
         target, source, kind, options = line.split(" ", 3)
-        things[target] = read_both.mount(source, kind, options)
+        things[target] = read_both.mount(target, source, kind, options)
     return {"mount": things}
 
 
@@ -265,6 +275,6 @@ _READERS: dict[str, Callable[[str], dict[str, Things]]] = {
     "time": _time,
 }  # fmt: skip
 
-for _module in (read_freebsd, read_services, read_seen, read_replication):
+for _module in (read_freebsd, read_services, read_seen, read_replication, read_databases, read_zones):
     for _name, (_kinds, _reader) in _module.READERS.items():
         KINDS[_name], _READERS[_name] = _kinds, _reader

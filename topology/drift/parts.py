@@ -7,6 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from topology.expect.model import Expectation
 
+PEERS = r"""date +%s
+all=$(wg show all dump) || exit 1
+[ -z "$all" ] || printf '%s\n' "$all" | awk -F '\t' -v OFS='\t' '{ if (NF == 5) $2 = "-"; else $3 = "-"; print }'"""
+"""The reading of tunnels. wg(8) prints private and preshared keys among the rest: they stay on the host."""
+
 
 def files(paths: Sequence[str], owned: Iterable[str], stat: str, digest: str) -> str:
     """Return the reading of files: `stat` prints mode, owner, group, time of change (s) and path."""
@@ -40,4 +45,9 @@ def certificates(expectations: Iterable[Expectation]) -> str:
             lines.append(
                 f'[ "$(openssl x509 -in {path} -noout -pubkey 2>/dev/null)" = "$({made})" ] && echo key matches'
             )
+        for authority in one.of[1:]:
+            # that it has ended is said of its days
+            verify = f"openssl verify -no_check_time -CAfile {shlex.quote(authority)} {path}"
+            lines.append(f"{verify} >/dev/null 2>&1 && echo chain holds")
+        lines.append(f"openssl x509 -in {path} -noout -fingerprint -sha256 2>/dev/null")
     return "\n".join((*lines, ":"))

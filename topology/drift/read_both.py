@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
+
 from topology.drift.observed import Things
 
+_SYSTEMS = frozenset({
+    "proc", "sysfs", "devtmpfs", "devpts", "mqueue", "hugetlbfs", "debugfs", "tracefs", "securityfs", "pstore", "bpf",
+    "configfs", "fusectl", "efivarfs", "autofs", "binfmt_misc", "cgroup", "cgroup2", "nsfs", "ramfs", "rpc_pipefs",
+    "selinuxfs",
+})  # fmt: skip
+"""File systems of the kernel: they hold nothing of anybody's."""
+_SYSTEM = ("/boot", "/dev", "/home", "/proc", "/run", "/sys", "/tmp", "/usr", "/var")
+"""Folders of the system, which whoever installs a host may have put on disks of their own (FHS 3.0)."""
+_REMOTE = re.compile(r"nfs|cifs|smb|fuse\.|9p|ceph|glusterfs|davfs")
 
-def mount(source: str, kind: str, options: str) -> dict[str, object]:
-    """Say how a file system is mounted, from where and of what kind; options are joined by commas."""
-    return {"mode": "ro" if "ro" in options.split(",") else "rw", "source": source, "type": kind}
+
+def mount(target: str, source: str, kind: str, options: str) -> dict[str, object]:
+    """Say how a file system is mounted, from where and of what kind; options are joined by commas.
+
+    One that is neither the kernel's nor in a folder of the system is somebody's (`owned`); so is one from elsewhere.
+    """
+    system = target == "/" or any(target == f or target.startswith(f"{f}/") for f in _SYSTEM)
+    ours = bool(_REMOTE.match(kind)) or not (system or kind in _SYSTEMS)
+    mode = "ro" if "ro" in options.split(",") else "rw"
+    return {"mode": mode, "source": source, "type": kind, "owned": ours}
 
 
 def ruleset(text: str) -> dict[str, Things]:

@@ -152,7 +152,7 @@ def _mounts(text: str) -> dict[str, Things]:
     things: Things = {}
     for line in text.splitlines():
         source, target, kind, options = line.split()[:4]
-        things[target] = read_both.mount(source, kind, options)
+        things[target] = read_both.mount(target, source, kind, options)
     return {"mount": things}
 
 

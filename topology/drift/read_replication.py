@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,11 +50,49 @@ def _shares(text: str) -> dict[str, Things]:
     return {"share": dict(share_sections(configuration)), "right": rights}
 
 
+_SUBVOLUME = re.compile(r"ID (\d+) .*? path live/files/((?:users|agencies)/.+)")
+
+
+def _quotas(text: str) -> dict[str, Things]:
+    """Read `btrfs subvolume list` and `btrfs qgroup show -r --raw`; nothing where the disk is not mounted.
+
+    Where quotas are off the second is empty, and nobody has one.
+    """
+    if not text.strip():
+        return {"quota": {}}
+    volumes, mark, groups = f"\n{text}\n".partition("\nlimits\n")
+    if not mark:
+        raise ValueError("cut off")
+    limits = {}
+    for row in groups.splitlines():
+        words = row.split()
+        if words and words[0].startswith("0/"):
+            limits[words[0][2:]] = words[3]
+    things: Things = {}
+    for row in volumes.splitlines():
+        found = _SUBVOLUME.match(row)
+        if found:
+            size = limits.get(found[1], "none")
+            things[found[2]] = {"limit": f"{int(size) / 2**30:g} GiB" if size.isdigit() else "none"}
+    return {"quota": things}
+
+
+def _accounts(text: str) -> dict[str, Things]:
+    """Read `pdbedit -L`: name:number:full name."""
+    things: Things = {}
+    for row in text.splitlines():
+        name, number, _ = row.split(":", 2)
+        things[name] = {"uid": int(number)}
+    return {"account": things}
+
+
 _ROLES = {"master": "primary", "primary": "primary", "replica": "replica", "standby_leader": "standby leader"}
 
 
 def _cluster(text: str) -> dict[str, Things]:
     first, _, rest = text.partition("\n")
+    if not rest.strip():
+        return {"replication": {}}  # Patroni does not run
     said: dict[str, Any] = json.loads(rest)
     role, positions = _ROLES.get(said["role"], str(said["role"])), said.get("xlog") or {}
     things: Things = {
@@ -110,6 +149,6 @@ def _nas(text: str) -> dict[str, Things]:
 
 READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "cluster": (("replication",), _cluster), "backups": (("backup",), _backups), "nas": (("replication",), _nas),
-    "shares": (("share", "right"), _shares),
+    "shares": (("share", "right"), _shares), "quotas": (("quota",), _quotas), "accounts": (("account",), _accounts),
 }  # fmt: skip
 """Section of the script -> kinds of things read in it, and the reader."""

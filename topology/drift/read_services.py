@@ -11,6 +11,7 @@ from typing import Any
 from topology.drift import dns
 from topology.drift.observed import Things
 
+CHAIN = "signed by the authority here"
 Reader = Callable[[str], dict[str, Things]]
 
 
@@ -104,6 +105,8 @@ def _certificates(text: str) -> dict[str, Things]:
         things[path] = {
             "subject": fields["subject"].strip(), "issuer": fields["issuer"].strip(), "days": (until - now).days,
             "key": "matches" if re.search(r"^key matches$", said, re.MULTILINE) else "is another's or not there",
+            "chain": CHAIN if re.search(r"^chain holds$", said, re.MULTILINE) else "signed by somebody else",
+            "fingerprint": next((v for k, v in fields.items() if k.lower().endswith("fingerprint")), ""),
         }  # fmt: skip
     return {"certificate": things}
 

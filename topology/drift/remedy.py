@@ -15,28 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from shlex import quote
 
+from topology.drift import remedy_services as services
 from topology.drift.finding import MISSING, UNEXPECTED, UNOBSERVED, Finding
+from topology.drift.steps import Mark, Run, Step, Steps
 from topology.expect.compile import _LISTENERS as LISTENERS
 from topology.expect.model import Expected
 from topology.expect.units import units
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Apply a role's unit again."""
-
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A command for root's sh, before the roles run or after."""
-
-    command: str
-    after: bool = False
-
-
-Step = Mark | Run
 
 
 @dataclass(slots=True)
@@ -83,10 +67,6 @@ def _marks(expected: Expected) -> set[str]:
     return found | {f"wireguard-{e.thing}" for e in expected.of_kind("tunnel")}
 
 
-Steps = list[Step] | None
-"""None: for a person. Empty: the roles do it by themselves."""
-
-
 def _nothing(expected: Expected, finding: Finding) -> Steps:
     return None
 
@@ -100,7 +80,8 @@ def _file(expected: Expected, finding: Finding) -> Steps:
     if known is None or "sha256" in known.want or finding.state == MISSING:
         return []  # the roles place it, or remove it
     path = quote(finding.thing)
-    return [Run(f"chown {known.want['owner']} {path} && chmod {known.want['mode']} {path}")]
+    group = f":{known.want['group']}" if "group" in known.want else ""
+    return [Run(f"chown {known.want['owner']}{group} {path} && chmod {known.want['mode']} {path}")]
 
 
 def _service(expected: Expected, finding: Finding) -> Steps:
@@ -211,6 +192,10 @@ def _peer(expected: Expected, finding: Finding) -> Steps:
 
 
 def _mount(expected: Expected, finding: Finding) -> Steps:
+    if finding.state == UNEXPECTED:
+        return [Run(f"umount {quote(finding.thing)}")]
+    if finding.state == MISSING:
+        return []  # the role's unit mounts it
     return [Run(f"mount {'-u -o rw' if expected.platform == 'freebsd' else '-o remount,rw'} {quote(finding.thing)}")]
 
 
@@ -221,6 +206,11 @@ def _daemon(expected: Expected, finding: Finding) -> Steps:
     return [Mark(name) for name in dict.fromkeys(marks)]
 
 
+def _answer(expected: Expected, finding: Finding) -> Steps:
+    # a name server's zone is found as well, and mended as such
+    return [] if expected.of_kind("zone") else [Mark("names")]
+
+
 def _mark(unit: str) -> Callable[[Expected, Finding], Steps]:
     return lambda expected, finding: [Mark(unit)]
 
@@ -229,7 +219,11 @@ _KINDS: dict[str, Callable[[Expected, Finding], Steps]] = {
     "file": _file, "package": _roles, "service": _service, "listen": _listen, "address": _address, "route": _route,
     "sysctl": _mark("kernel"), "user": _user, "key": _key, "ruleset": _ruleset, "shape": _mark("filter"),
     "peer": _peer, "tunnel": _peer, "neighbour": _mark("routing"), "time": _mark("time"), "mount": _mount,
-    "daemon": _daemon, "dhcp": _roles, "share": _roles, "table": _ruleset, "answer": _mark("names"),
+    "daemon": _daemon, "dhcp": _roles, "share": _roles, "table": _ruleset, "answer": _answer,
+    "replication": services.replication, "etcd": _roles, "login": services.login, "role": services.role,
+    "setting": services.setting, "backup": services.backup,
+    "zone": services.zone, "records": services.zone, "right": services.folder,
+    "quota": services.people, "account": services.people, "certificate": services.certificate,
 }  # fmt: skip
 
 

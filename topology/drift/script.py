@@ -18,16 +18,24 @@ BEGIN, END = "begin", "end"
 
 def script(expected: Expected, word: str) -> str:
     """Return the script for a host; ValueError for a platform that has none."""
+    return f"word={shlex.quote(word)}\n{placed(expected)}"
+
+
+def placed(expected: Expected) -> str:
+    """Return the script without its first line, which gives the word (topology.render.reader)."""
     if expected.platform not in _SECTIONS:
         raise ValueError(f"no way to read a host on {expected.platform}")
-    return wrap(_SECTIONS[expected.platform](expected), word)
+    return _wrapped(_SECTIONS[expected.platform](expected))
 
 
 def wrap(sections: Iterable[tuple[str, str]], word: str) -> str:
     """Return a script of sections (name, text), each between lines that begin with the word."""
+    return f"word={shlex.quote(word)}\n{_wrapped(sections)}"
+
+
+def _wrapped(sections: Iterable[tuple[str, str]]) -> str:
     lines = [
         "export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        f"word={shlex.quote(word)}",
         'say() { printf "\\n%s %s %s\\n" "$word" "$1" "$2"; }',
     ]
     for name, body in sections:
@@ -62,7 +70,7 @@ def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
     if devices:
         yield "shape", "\n".join(f"echo dev {d}; tc class show dev {d}" for d in devices) + "\n:"
     if expected.looks_for("peer", "tunnel"):
-        yield "peers", "date +%s; wg show all dump"
+        yield "peers", parts.PEERS
     if expected.looks_for("neighbour"):
         yield "neighbours", "vtysh -c 'show bgp neighbors json'"
     if expected.looks_for("dhcp"):
@@ -71,6 +79,8 @@ def _debian(expected: Expected) -> Iterator[tuple[str, str]]:
         yield "answers", ask.ask(ask.names(expected.of_kind("answer")))
     if expected.of_kind("zone"):
         yield "zones", ask.ask(ask.zones(expected.of_kind("zone")))
+    if expected.of_kind("records"):
+        yield "records", ask_services.records(expected)
     yield from ask_services.sections(expected)
     if expected.of_kind("certificate"):
         yield "certificates", parts.certificates(expected.of_kind("certificate"))

@@ -42,7 +42,7 @@ def freebsd(expected: Expected) -> Iterator[tuple[str, str]]:
         # without dummynet's module there is no pipe, and dnctl fails
         yield "bsd-shape", "dnctl pipe show && dnctl queue show"
     if expected.looks_for("peer", "tunnel"):
-        yield "peers", "date +%s; wg show all dump"
+        yield "peers", parts.PEERS
     if expected.looks_for("neighbour"):
         yield "neighbours", "vtysh -c 'show bgp neighbors json'"
     if expected.looks_for("dhcp"):
@@ -79,7 +79,7 @@ _USERS = r"""
 admins=" $(pw groupshow wheel | cut -d: -f4 | tr , ' ') "
 pw usershow -a | while IFS=: read -r name password uid gid class change expire gecos home shell; do
   [ "$uid" -ge 1000 ] || [ "$uid" -eq 0 ] || continue
-  case $password in '*'*) state=locked ;; '') state=none ;; *) state=set ;; esac
+  case $password in '*LOCKED*'*) state='shut-out' ;; '*'*) state=locked ;; '') state=none ;; *) state=set ;; esac
   case $admins in *" $name "*) admin=yes ;; *) admin=no ;; esac
   printf 'user %s %s %s %s %s\n' "$name" "$uid" "$shell" "$admin" "$state"
   for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do

@@ -8,49 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from topology.drift.judge import Observed
+from topology.drift.login import CONNECT, Login, login_of
 from topology.drift.observe import observe
 from topology.drift.script import script
 from topology.expect.model import Expected
 
-CONNECT, ANSWER = 5, 20
-"""Seconds until a connection must stand, and until everything must have been answered."""
+ANSWER = 20
+"""Seconds until everything must have been answered, once the connection stands."""
 MOST = 4 * 1024 * 1024
 """Most bytes a host may answer; the largest hub of a district of 280 sites has 0.6 MB."""
 AT_ONCE = 64
 """Sessions at the same time: what 1,024 file descriptors and one controller bear."""
 
+__all__ = ["ANSWER", "CONNECT", "Login", "login_of", "read", "sweep"]
+
 Make = Callable[[Expected, str], str]
 """Makes the script for a host, with the word that marks its sections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """How a host is reached."""
-
-    host: str
-    address: str
-    command: tuple[str, ...]
-    """ssh and its options, without the address."""
-    user: str | None = None
-
-
-def login_of(name: str, values: Mapping[str, Any]) -> Login:
-    """Return how to reach a host, from its inventory variables (those Ansible uses)."""
-    command = [
-        str(values.get("ansible_ssh_executable", "ssh")),
-        *str(values.get("ansible_ssh_common_args", "")).split(),
-    ]
-    # no multiplexing: the session ends with the reading, and a master of somebody's may be stuck
-    command += ["-o", "ControlPath=none", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT}", "-T"]
-    if key := values.get("ansible_ssh_private_key_file"):
-        command += ["-i", str(key)]
-    user = values.get("ansible_user")
-    return Login(name, str(values["ansible_host"]), tuple(command), str(user) if user else None)
 
 
 async def read(login: Login, expected: Expected, answer: float = ANSWER, make: Make = script) -> Observed:

@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from topology import inventory, routing
+from topology import inventory, names, routing
 from topology.allocate import Host, Plan
-from topology.expect import freebsd, replication, services, zones
+from topology.expect import databases, freebsd, replication, services, zones
 from topology.expect.daemons import daemons
 from topology.expect.groups import Together
 from topology.expect.model import AtMost, Between, Expectation, Expected, Near, OneOf, Whole
-from topology.expect.units import Unit, packages, units, variables
-from topology.render import Files, knot, nas, postgresql, render_host
+from topology.expect.units import Unit, packages, units, units_of, variables
+from topology.render import Files, knot, nas, postgresql, reader, render_host
 from topology.render.common import Context, context_of, with_lengths
 from topology.render.wireguard import FOLDERS, KEY_FILE
 
@@ -50,25 +50,30 @@ _RULES = ("etc/nftables.conf", "etc/topology/shape.nft", "etc/pf.conf")
 """What topology-filter loads, in its order."""
 
 
-def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
-    """Return what is expected of a managed host; ValueError when playbooks do not configure it."""
+def expect(plan: Plan, host: Host, context: Context | None = None, files: Files | None = None) -> Expected:
+    """Return what is expected of a managed host; ValueError when playbooks do not configure it.
+
+    `files` are the host's rendered ones, for who has them.
+    """
     if not host.managed:
         raise ValueError(f"{host.name} is not configured by playbooks")
     context = context or context_of(plan)
-    files = render_host(plan, host, context)
-    applied = [u for u in units(host.platform) if u.role in _roles(host, files)]
+    files = render_host(plan, host, context) if files is None else files
+    roles = _roles(host, files)
+    applied = [u for u in units(host.platform) if u.role in roles]
     running = [*_services(host, applied, files)]
     active = [e.thing for e in running if e.want.get("active") == "active"]
     found = [
         *_files(applied, files), *_packages(plan, host, applied), *running,
         *daemons(host.platform, applied, files, active), *services.dhcp(files), *services.answers(files),
         *_listeners(host, files), *_addresses(plan, host), *_routes(context, host), *_sysctls(files),
-        *_users(plan, host), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
+        *_users(plan, host, files), *_ruleset(files), *_shape(files), *_peers(plan, host, files),
         *_neighbours(plan, host), *_time(plan, host), Expectation("mount", "/", {"mode": "rw"}),
         *freebsd.tables(files), *zones.zones(plan, host),
-        *replication.replication(files), *replication.backups(files), *replication.shares(files),
+        *replication.replication(files), *replication.backups(files), *replication.shares(files, context.today),
         *replication.certificates(files, host.name, plan.district.facts.domain),
-        *_nas(context, host, files), *_kept(files),
+        *databases.databases(files),
+        *_nas(context, host, files), *_kept(plan, host, files),
     ]  # fmt: skip
     owned = tuple(f"/{p}" for u in applied for p in u.owned)
     kept = tuple(f"*/{name}" for u in applied for name in u.keep)
@@ -79,7 +84,10 @@ def expect(plan: Plan, host: Host, context: Context | None = None) -> Expected:
     ]  # fmt: skip
     if host.kind == "gateway":
         wholes += [Whole("peer"), Whole("neighbour"), *([Whole("dhcp")] if any(services.dhcp(files)) else [])]
-    wholes += [Whole("share")] if any(replication.shares(files)) else []
+    # who may do what: nothing besides the plan
+    there = {e.kind for e in found}
+    wholes += [Whole(kind) for kind in ("share", "right", "account", "login", "role", "setting") if kind in there]
+    wholes += [Whole("mount")] if host.platform == "debian" else []
     parts = [files[path] for path in _RULES if path in files]
     texts = {"ruleset": "\n".join(parts)} if parts else {}
     return Expected(host.name, host.site, host.platform, tuple(found), tuple(wholes), owned, texts)
@@ -92,7 +100,7 @@ def together(plan: Plan) -> tuple[Together, ...]:
 
 def _roles(host: Host, files: Files) -> set[str]:
     """Return the roles that are for a host: those of whose units it has files."""
-    found = {u.role for u in units(host.platform) for path in files if u.has(path)}
+    found = {u.role for path in files for u in units_of(host.platform, path)}
     # frr.service.d and networkd.conf.d lie on hosts whose roles do not place them
     return found if host.kind == "gateway" else found - {"gateway", "filter"}
 
@@ -222,7 +230,10 @@ def _sysctls(files: Files) -> Iterator[Expectation]:
                     yield Expectation("sysctl", thing, {"value": " ".join(value.split())}, optional=optional)
 
 
-def _users(plan: Plan, host: Host) -> Iterator[Expectation]:
+def _users(plan: Plan, host: Host, files: Files) -> Iterator[Expectation]:
+    if reader.PROGRAM in files:
+        want = {"shell": "/bin/sh", "administrator": False, "password": "locked"}
+        yield Expectation("user", reader.USER, want)
     shell = variables(host.platform)["base"]["base_shell"]
     for admin in plan.district.admins:
         yield Expectation("user", admin.name, {"shell": shell, "administrator": True, "password": "locked"})
@@ -315,8 +326,8 @@ def _nas(context: Context, host: Host, files: Files) -> Iterator[Expectation]:
         yield Expectation("user", person.name, account | {"shell": nas.NO_SHELL})
 
 
-def _kept(files: Files) -> Iterator[Expectation]:
-    """Yield what a host made itself and may not show: its key, and a database member's passwords."""
+def _kept(plan: Plan, host: Host, files: Files) -> Iterator[Expectation]:
+    """Yield what a host made itself and may not show: keys of hosts, of replication and of zones, and passwords."""
     if "etc/patroni/config.yml" in files or "etc/pgbackrest.conf" in files:
         want = {"owner": "root", "group": "ssl-cert", "mode": "640"}
         yield Expectation("file", f"{postgresql.TLS}/host.key", want)
@@ -324,6 +335,20 @@ def _kept(files: Files) -> Iterator[Expectation]:
         for name in ("secrets.json", "member.env"):
             want = {"owner": "root", "group": "root", "mode": "600"}
             yield Expectation("file", f"/etc/topology/postgresql/{name}", want)
+    if "etc/topology/nas.json" in files:
+        want = {"owner": "root", "group": "root", "mode": "600"}
+        yield Expectation("file", str(variables(host.platform)["nas"]["nas_key"]), want)
+    found = names.servers(plan)
+    for view, path in knot.CONFIGURATION.items():
+        if path not in files or found is None:
+            continue
+        ours = found.secondaries if host.name == found.primary.name else (host,)
+        for one in ours:
+            want = {"owner": "root", "group": "knot", "mode": "640"}
+            yield Expectation("file", f"{knot.TSIG}/{knot.key_name(view, one.name)}conf", want)
+        if host.name == found.primary.name:
+            want = {"owner": "knot", "group": "knot", "mode": "770"}
+            yield Expectation("file", f"{knot.STORAGE[view]}/keys", want)
 
 
 def _neighbours(plan: Plan, host: Host) -> Iterator[Expectation]:

@@ -77,6 +77,33 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """Exactly these lines, in any order: what a finding shows of them is the difference."""
+
+    values: frozenset[str]
+    unit: str = "lines"
+
+    def holds(self, found: object) -> bool:
+        """Say whether what was found (lines, in any order) will do."""
+        return isinstance(found, tuple) and frozenset(found) == self.values
+
+    def shown(self, found: object) -> str:
+        """Return what is there besides, and what is not there."""
+        there = frozenset(found) if isinstance(found, tuple) else frozenset()
+        parts = [f"besides: {x}" for x in sorted(there - self.values)] + [
+            f"without: {x}" for x in sorted(self.values - there)
+        ]
+        return " | ".join((*parts[:MOST], *([f"and {len(parts) - MOST} more"] if len(parts) > MOST else [])))
+
+    def __str__(self) -> str:
+        return f"the plan's {len(self.values)} {self.unit}"
+
+
+MOST = 6
+"""Most lines of a difference that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """What must be so of one thing on a host."""
 

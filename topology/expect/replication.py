@@ -5,6 +5,7 @@ All of it is read from a host's rendered files, so a host that has none of them 
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import yaml
 
 from topology.allocate import Plan
 from topology.drift.read_replication import share_sections
+from topology.drift.read_services import CHAIN
 from topology.expect.groups import Together
 from topology.expect.model import AtMost, Between, Expectation, OneOf
-from topology.render import Files
+from topology.render import Files, postgresql
 
 BACKUP_AGE = 26 * 3600
 """Most seconds since the last backup ended: there is one a day, within an hour of the same time."""
@@ -26,8 +28,12 @@ DAYS = 14
 """Least days that a certificate must be good for; roles renew theirs when 30 are left."""
 DATABASE, FILES = "database", "files"
 _PATRONI, _REPOSITORY = "etc/patroni/config.yml", "etc/pgbackrest.conf"
+_ETCD = "etc/default/etcd"
 _NAS, _SAMBA = "etc/topology/nas.json", "etc/samba/smb.conf"
-_LIVE = "/srv/nas/live/files"
+_ROOT = "/srv/nas"
+_LIVE = f"{_ROOT}/live/files"
+AUTHORITY = "ca.crt"
+"""The authority's certificate beside a host's own."""
 _CERTIFICATE = re.compile(r"/[\w./-]+/host\.crt\b")
 
 
@@ -38,6 +44,12 @@ def replication(files: Files) -> Iterator[Expectation]:
         rest = settings["restapi"]
         want = {"state": OneOf(("running", "streaming")), "maintenance": False, "replay": "going on"}
         yield Expectation("replication", DATABASE, want, of=(rest["connect_address"], rest["cafile"]))
+    if _ETCD in files:
+        said = dict(line.split("=", 1) for line in files[_ETCD].splitlines() if "=" in line and line[0] != "#")
+        members = ", ".join(sorted(m.split("=")[0] for m in said["ETCD_INITIAL_CLUSTER"].split(",")))
+        client = said["ETCD_ADVERTISE_CLIENT_URLS"].split(",")[0].removeprefix("https://")
+        want = {"health": "true", "members": members}
+        yield Expectation("etcd", "member", want, of=(client, said["ETCD_CERT_FILE"].rpartition("/")[0]))
     if _NAS in files:
         yield Expectation("replication", FILES, {"set aside": False})
         nas = _json(files[_NAS])
@@ -48,27 +60,44 @@ def replication(files: Files) -> Iterator[Expectation]:
 def backups(files: Files) -> Iterator[Expectation]:
     """Yield the backups of every database cluster that a repository keeps; a new one has a day to make its first."""
     text = files.get(_REPOSITORY, "")
-    path = re.search(r"^repo1-path=(\S+)$", text, re.MULTILINE)
+    path = re.search(r"^repo\d+-path=(\S+)$", text, re.MULTILINE)
     for stanza in re.findall(r"^\[(\w+)\]$", text, re.MULTILINE):
         if stanza != "global" and path:
             want = {"status": OneOf(("ok", "none yet")), "age": AtMost(BACKUP_AGE, "s")}
             yield Expectation("backup", stanza, want, of=(path[1],))
 
 
-def shares(files: Files) -> Iterator[Expectation]:
-    """Yield Samba's shares with who may do what, and the rights of the folders they lead to (on the active NAS)."""
+def shares(files: Files, today: datetime.date | None = None) -> Iterator[Expectation]:
+    """Yield Samba's shares with who may do what, and on the active NAS rights and quotas of folders, and accounts.
+
+    People who have not left by `today` (default: now) have them.
+    """
     if _SAMBA in files:
         for name, values in share_sections(files[_SAMBA]):
             yield Expectation("share", name, values)
     if _NAS in files:
-        nas = _json(files[_NAS])
-        rows = [(f"users/{u['name']}", 0, 0, "755") for u in nas["users"] if not u["left"]]
-        rows += [(f"users/{u['name']}/private", 0, u["uid"], "770") for u in nas["users"] if not u["left"]]
-        rows += [(f"users/{u['name']}/public", 0, u["uid"], "775") for u in nas["users"] if not u["left"]]
+        nas, day = _json(files[_NAS]), (today or datetime.date.today()).isoformat()
+        people = [u for u in nas["users"] if not u["left"] or u["left"] > day]
+        rows = [(f"users/{u['name']}", 0, 0, "755") for u in people]
+        rows += [(f"users/{u['name']}/private", 0, u["uid"], "770") for u in people]
+        rows += [(f"users/{u['name']}/public", 0, u["uid"], "775") for u in people]
         rows += [(f"agencies/{a['slug']}", 0, a["gid"], "2770") for a in nas["agencies"]]
         for path, uid, gid, mode in rows:
             want = {"owner": str(uid), "group": str(gid), "mode": mode}
-            yield Expectation("right", f"{_LIVE}/{path}", want, optional=True)
+            # whoever has a folder beside this one, and is nobody of the plan's, is found
+            beside = (f"{_LIVE}/{path.split('/')[0]}",)
+            yield Expectation("right", f"{_LIVE}/{path}", want, optional=True, of=beside)
+        for user in people:
+            yield Expectation("account", user["name"], optional=True)
+        limits = [(f"users/{u['name']}", u["quota"]) for u in people]
+        limits += [(f"agencies/{a['slug']}", a["quota"]) for a in nas["agencies"]]
+        for path, limit in limits:
+            yield Expectation("quota", path, {"limit": gib(limit)}, optional=True, of=(_ROOT,))
+
+
+def gib(size: int | None) -> str:
+    """Return a limit in bytes as people read it."""
+    return "none" if size is None else f"{size / 2**30:g} GiB"
 
 
 def certificates(files: Files, host: str, domain: str) -> Iterator[Expectation]:
@@ -76,9 +105,13 @@ def certificates(files: Files, host: str, domain: str) -> Iterator[Expectation]:
     for path in dict.fromkeys(p for text in files.values() for p in _CERTIFICATE.findall(text)):
         want = {
             "subject": f"CN={host}", "issuer": f"CN={domain} authority", "days": Between(DAYS, None, "days"),
-            "key": "matches",
+            "key": "matches", "chain": CHAIN,
         }  # fmt: skip
-        yield Expectation("certificate", path, want, of=(f"{path.removesuffix('.crt')}.key",))
+        authority = f"{path.rpartition('/')[0]}/{AUTHORITY}"
+        yield Expectation("certificate", path, want, of=(f"{path.removesuffix('.crt')}.key", authority))
+        want = {"subject": f"CN={domain} authority", "issuer": f"CN={domain} authority",
+                "days": Between(DAYS, None, "days")}  # fmt: skip
+        yield Expectation("certificate", authority, want)
 
 
 def together(plan: Plan) -> Iterator[Together]:
@@ -93,6 +126,9 @@ def together(plan: Plan) -> Iterator[Together]:
         for name in members:
             # the primary counts as one that has everything
             yield Together("replication", f"{DATABASE} to {name}", "state", members, once="streaming")
+    everybody = tuple(dict.fromkeys((*members, *_hosts(plan, postgresql.REPOSITORIES)[: postgresql.KEPT])))
+    if len(everybody) > 1:
+        yield Together("certificate", f"{postgresql.TLS}/{AUTHORITY}", "fingerprint", everybody)
     nodes = _hosts(plan, "nas")
     if nodes:
         yield Together("replication", FILES, "active", nodes)

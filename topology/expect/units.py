@@ -40,7 +40,7 @@ class Unit:
 
     def has(self, path: str) -> bool:
         """Say whether a file (without the leading slash) is of this unit."""
-        return any(_matches(path, pattern) for pattern in self.files)
+        return _has(self.files, path)
 
     def services(self, paths: tuple[str, ...]) -> Iterator[str]:
         """Yield the names of the services that run while these files of the unit are there."""
@@ -48,6 +48,12 @@ class Unit:
             yield self.service
         elif self.service:
             yield from (self.service.replace("{stem}", Path(path).stem) for path in paths)
+
+
+@cache
+def _has(patterns: tuple[str, ...], path: str) -> bool:
+    # hosts have mostly the same paths
+    return any(_matches(path, pattern) for pattern in patterns)
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -85,6 +91,12 @@ def units(platform: str) -> tuple[Unit, ...]:
                 unit.get("service", ""), bool(unit.get("each", False)), tuple(unit.get("apply", ())),
             ))  # fmt: skip
     return tuple(found)
+
+
+@cache
+def units_of(platform: str, path: str) -> tuple[Unit, ...]:
+    """Return the units that have a file (without the leading slash)."""
+    return tuple(u for u in units(platform) if u.has(path))
 
 
 def packages(platform: str, role: str, features: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`topology lab up|status|ssh|run|break|heal|down`."""
+"""`topology lab up|status|ssh|run|break|slow|heal|down`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 
 from topology import lab
 from topology.allocate import Plan
+from topology.exits import ERRORS, FINE
 from topology.lab.slice import lab_spec
-
-FINE, ERRORS = 0, 1
 
 
 def run(options: argparse.Namespace, load_plan: Callable[[str], Plan]) -> int:
@@ -92,12 +91,44 @@ def _break(options: argparse.Namespace, spec: lab.LabSpec) -> int:
     return FINE
 
 
+def _slow(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.slow_wire(
+        spec.name, options.link, delay=options.delay / 1000, jitter=options.jitter / 1000, loss=options.loss / 100,
+        host=options.at or "",
+    )  # fmt: skip
+    print(
+        f"{options.link} takes {options.delay:g} ms each way and loses {options.loss:g} %; "
+        f"`topology lab heal {options.link}` mends it"
+    )
+    return FINE
+
+
 def _heal(options: argparse.Namespace, spec: lab.LabSpec) -> int:
     lab.heal_wire(spec.name, options.link)
     print(f"{options.link} is whole")
     return FINE
 
 
+def _kill(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.kill_host(spec.name, options.host)
+    print(f"{options.host} has no power; `topology lab start {options.host}` switches it on")
+    return FINE
+
+
+def _start(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.start_host(spec.name, options.host, progress=lab.show_progress)
+    print(f"{options.host} runs")
+    return FINE
+
+
+def _reboot(options: argparse.Namespace, spec: lab.LabSpec) -> int:
+    lab.reboot_host(spec.name, options.host)
+    print(f"{options.host} has rebooted")
+    return FINE
+
+
 _VERBS: dict[str, Callable[[argparse.Namespace, lab.LabSpec], int]] = {
-    "up": _up, "down": _down, "status": _status, "ssh": _ssh, "run": _run, "break": _break, "heal": _heal,
+    "up": _up, "down": _down, "status": _status, "ssh": _ssh, "run": _run, "break": _break, "slow": _slow,
+    "heal": _heal,
+    "kill": _kill, "start": _start, "reboot": _reboot,
 }  # fmt: skip

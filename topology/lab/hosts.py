@@ -251,7 +251,8 @@ def host_status(spec: LabSpec, host: LabHost) -> HostStatus:
     except OSError:
         gone = "it was switched off or its QEMU ended" if host.kind == "vm" else "its container is not there"
         return HostStatus(host.name, address, "dead", gone)
-    why = {"0": "it was shut down", "137": "its container was killed"}.get(code, f"it ended with code {code}")
+    killed = "it was switched off" if host.kind == "vm" else "its container was killed"
+    why = {"0": "it was shut down", "137": killed}.get(code, f"it ended with code {code}")
     return HostStatus(host.name, address, "dead", why)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +36,7 @@ def image_key(kind: Kind = "container") -> str:
         recipe.STEPS,
     ]
     if kind == "vm":
-        made_from += [recipe.vm_packages(source.architecture), recipe.VM_FILES]
+        made_from += [recipe.vm_packages(source.architecture), recipe.VM_FILES, recipe.VM_STEPS]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
 
 
@@ -85,8 +86,10 @@ def _build(source: Debian, image: Path, kind: Kind) -> None:
     temporary.mkdir(parents=True)
     packages: tuple[str, ...] = recipe.PACKAGES
     files = recipe.FILES
+    steps: tuple[tuple[str, ...], ...] = recipe.STEPS
     if kind == "vm":
         packages, files = packages + recipe.vm_packages(source.architecture), files | recipe.VM_FILES
+        steps += recipe.VM_STEPS
     root = root_of(temporary)
     try:
         options = [f"--aptopt={line}" for line in proxy_options()]
@@ -107,7 +110,7 @@ def _build(source: Debian, image: Path, kind: Kind) -> None:
             ],
             what=f"building the base image (Debian {source.suite})",
         )
-        _finish(root, files)
+        _finish(root, files, steps)
         shutil.move(root / "var/lib/apt/lists", lists_of(temporary))
         (root / "var/lib/apt/lists/partial").mkdir(parents=True)
         os.sync()
@@ -117,14 +120,14 @@ def _build(source: Debian, image: Path, kind: Kind) -> None:
         raise
 
 
-def _finish(root: Path, files: dict[str, tuple[int, str]]) -> None:
+def _finish(root: Path, files: dict[str, tuple[int, str]], steps: Sequence[Sequence[str]]) -> None:
     """Turn a plain Debian into a lab host's image."""
     for name, (mode, text) in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
-    for step in recipe.STEPS:
+    for step in steps:
         commands.tool(["chroot", str(root), *step], what=f"building the base image ({step[0]})")
     for name in recipe.REMOVED:
         (root / name).unlink(missing_ok=True)

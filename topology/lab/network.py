@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,10 +18,12 @@ from typing import Literal
 from topology.lab import commands
 from topology.lab.errors import LabError
 from topology.lab.names import MANAGEMENT_INTERFACE, NETNS_ROOT, LabNames
+from topology.lab.processes import command_line, in_network_namespaces, kill_until_gone
 from topology.lab.spec import LabSpec
 
-WireState = Literal["ok", "broken", "silent"]
+WireState = Literal["ok", "broken", "silent", "slow"]
 _MANAGEMENT_BRIDGE = "mgmt"
+_RELAY = "topology.lab.relay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class WireStatus:
     name: str
     kind: str
     state: WireState
-    """ok; broken (hosts see no carrier); silent (carrier is there, frames are dropped)."""
+    """ok; broken (hosts see no carrier); silent (carrier, and frames are dropped); slow (`slow_wire`)."""
     ends: tuple[str, ...]
     """host:interface, in the order of the lab's hosts."""
 
@@ -90,11 +94,86 @@ def break_wire(spec: LabSpec, wire: str, *, silent: bool) -> None:
 
 
 def heal_wire(spec: LabSpec, wire: str) -> None:
-    """Undo `break_wire`, whatever kind of break it was."""
+    """Undo `break_wire` and `slow_wire`, whatever kind of break it was."""
     ports = _ports(spec, wire)
+    _end_relays(spec, wire, ports)
     lines = [f"link set dev {port} type bridge_slave isolated off" for port in ports]
     lines += [f"link set dev {port} up" for port in ports]
     _batch(LabNames(spec.name).wires_netns, lines, f"healing the wire {wire}")
+
+
+def slow_wire(
+    spec: LabSpec, wire: str, *, delay: float, jitter: float = 0.0, loss: float = 0.0, host: str = ""
+) -> None:
+    """Put a long, bad line (relay.py) between a wire and one host's end of it: seconds, seconds, 0 to 1, each way.
+
+    Without `host` it is the wire's first end, which is right for a wire of two ends. A second call replaces the first.
+    """
+    ends = dict(_ends(spec, wire))
+    ports = _ports(spec, wire)
+    if host:
+        ports = [port for end, port in ends.items() if end.partition(":")[0] == host]
+        if not ports:
+            at = ", ".join(end.partition(":")[0] for end in ends)
+            raise LabError(f"{host} is not at the wire {wire}; there are {at}")
+    elif len(ports) > 2:
+        at = ", ".join(end.partition(":")[0] for end in ends)
+        raise LabError(f"the wire {wire} has {len(ports)} ends; name the host whose line is slow: {at}")
+    names, port = LabNames(spec.name), ports[0]
+    _end_relays(spec, wire, [port])
+    bridge, near, far = (f"{kind}{port}" for kind in "bnf")
+    _batch(
+        names.wires_netns,
+        [
+            f"link add {bridge} type bridge stp_state 0 mcast_snooping 0 group_fwd_mask 0x4000",
+            f"link set {bridge} alias slow:{wire} up",
+            f"tuntap add dev {near} mode tap",
+            f"tuntap add dev {far} mode tap",
+        ],
+        f"slowing the wire {wire}",
+    )
+    command = [sys.executable, "-m", _RELAY, near, far, str(delay), str(jitter), str(loss)]
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), *sys.path)))
+    relay = subprocess.Popen(
+        ["nsenter", f"--net={NETNS_ROOT / names.wires_netns}", "--", *command], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/",
+        env=commands.tool_environment(PYTHONPATH=path), start_new_session=True,
+    )  # fmt: skip
+    assert relay.stdout is not None
+    said = relay.stdout.readline()
+    relay.stdout.close()
+    if said != "carrying\n":
+        _end_relays(spec, wire, [port])
+        raise LabError(f"the relay of the wire {wire} did not start: {said.strip() or 'it said nothing'}")
+    index = [known.name for known in spec.wires].index(wire)
+    lines = [
+        f"link set {near} master {bridge} up",
+        f"link set {far} master w{index} up",
+        f"link set {port} master {bridge}",
+    ]
+    _batch(names.wires_netns, lines, f"slowing the wire {wire}")
+
+
+def _end_relays(spec: LabSpec, wire: str, ports: list[str]) -> None:
+    """Put ports back into the wire's own bridge, and end what was between."""
+    netns = LabNames(spec.name).wires_netns
+    out = commands.tool(["ip", "-netns", netns, "-json", "link", "show"], what="looking at the wires")
+    links = {link["ifname"] for link in json.loads(out)}
+    slow = [port for port in ports if f"b{port}" in links]
+    if not slow:
+        return
+    index = [known.name for known in spec.wires].index(wire)
+    there = NETNS_ROOT / netns
+    inode = {(there.stat().st_dev, there.stat().st_ino)}
+    taps = {f"n{port}" for port in slow}
+
+    def relays() -> list[int]:
+        return [p for p in in_network_namespaces(inode) if _RELAY in (line := command_line(p)) and taps & set(line)]
+
+    kill_until_gone(relays, f"the relay of the wire {wire}")
+    lines = [f"link set {port} master w{index}" for port in slow]
+    lines += [f"link delete {kind}{port}" for port in slow for kind in "nfb"]
+    _batch(netns, lines, f"healing the wire {wire}")
 
 
 def unplug(names: LabNames, host: str) -> None:
@@ -118,6 +197,8 @@ def wire_status(spec: LabSpec) -> tuple[WireStatus, ...]:
             state = "broken"
         elif any(port["linkinfo"]["info_slave_data"].get("isolated") for port in ports):
             state = "silent"
+        elif any(f"b{port}" in links for _, port in ends):
+            state = "slow"
         found.append(WireStatus(wire.name, wire.kind, state, tuple(end for end, _ in ends)))
     return tuple(found)
 
@@ -214,9 +295,11 @@ def _batch(netns: str | None, lines: list[str], what: str) -> None:
 
 
 def _write_settings(netns: str) -> None:
-    """Make sure a helper namespace forwards nothing and speaks no IPv6 of its own."""
+    """Make sure a helper namespace forwards nothing, speaks no IPv6 of its own and has room for frames."""
     script = (
         "echo 0 > /proc/sys/net/ipv4/ip_forward;"
+        # a machine's cable holds that many frames while it computes; 10 are lost in the first burst
+        " echo 512 > /proc/sys/net/unix/max_dgram_qlen;"
         " for scope in all default; do"
         " [ ! -e /proc/sys/net/ipv6 ] || echo 1 > /proc/sys/net/ipv6/conf/$scope/disable_ipv6; done"
     )

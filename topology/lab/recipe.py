@@ -74,9 +74,23 @@ FILES: dict[str, tuple[int, str]] = {
 }
 
 VM_FILES: dict[str, tuple[int, str]] = {
-    "etc/initramfs-tools/conf.d/lab.conf": (0o644, "MODULES=most\nCOMPRESS=gzip\n"),
+    # Only what finds the disk: everything else is loaded when the root file system is there.
+    "etc/initramfs-tools/conf.d/lab.conf": (0o644, "MODULES=list\nCOMPRESS=gzip\nCOMPRESSLEVEL=1\nFSTYPE=ext4\n"),
+    "etc/initramfs-tools/modules": (0o644, "virtio_pci\nvirtio_blk\next4\n"),
 }
 """On top of FILES, in the image of a virtual machine."""
+
+VM_STEPS = (
+    # made when the kernel was installed, before the files above were there
+    ("update-initramfs", "-u", "-k", "all"),
+    # it is made once: packages that come later need nothing in it
+    ("sh", "-c", "echo update_initramfs=no >/etc/initramfs-tools/update-initramfs.conf"),
+    # nothing of this is looked at, and by emulation each costs seconds of a boot
+    ("systemctl", "mask", "--quiet", "systemd-binfmt.service", "systemd-pcrphase.service", "modprobe@drm.service"),
+    ("systemctl", "mask", "--quiet", "getty.target", "serial-getty@ttyS0.service", "systemd-update-utmp.service"),
+    ("systemctl", "mask", "--quiet", "systemd-update-utmp-runlevel.service", "systemd-random-seed.service"),
+)
+"""Commands run in that image after STEPS."""
 
 
 def vm_packages(architecture: str) -> tuple[str, ...]:

@@ -28,6 +28,11 @@ Progress = Callable[[str, int, int], None]
 LabCondition = Literal["down", "up", "degraded", "leftovers", "changing"]
 BOOT_SECONDS = 90.0
 _QEMU_STARTS = 20.0
+_BOOT_AND_REBOOT = {
+    "debian": (["cat", "/proc/sys/kernel/random/boot_id"], ["systemctl", "--no-block", "reboot"]),
+    "freebsd": (["sysctl", "-n", "kern.boottime"], ["shutdown", "-r", "now"]),
+}
+"""What tells one boot of a machine from another, and what begins the next."""
 """Seconds after which a machine that boots has a QEMU."""
 _STEPS = 4
 """Steps of `up` before hosts boot: image, mirror, network, disks."""
@@ -108,6 +113,7 @@ def _ensure_machines(spec: LabSpec, progress: Progress, total: int) -> None:
     ensure_image("vm")
     if any(host.system == "freebsd" for host in spec.hosts):
         freebsd.image()
+        freebsd.packages_disk()
     vm.mirror_disk()
     said = {"kvm": "KVM", "tcg": "emulation (no KVM here): minutes, not seconds"}[vm.accelerator()]
     progress(f"virtual machines use {said}", 1, total)
@@ -253,8 +259,13 @@ def break_wire(name: str, wire: str, *, silent: bool = False) -> None:
     network.break_wire(_known(name).spec, wire, silent=silent)
 
 
+def slow_wire(name: str, wire: str, *, delay: float, jitter: float = 0.0, loss: float = 0.0, host: str = "") -> None:
+    """Make a wire long and bad, or one host's line to it: seconds, seconds, 0 to 1, each way. `heal_wire` undoes it."""
+    network.slow_wire(_known(name).spec, wire, delay=delay, jitter=jitter, loss=loss, host=host)
+
+
 def heal_wire(name: str, wire: str) -> None:
-    """Mend a wire that `break_wire` cut."""
+    """Mend a wire that `break_wire` cut or `slow_wire` made slow."""
     network.heal_wire(_known(name).spec, wire)
 
 
@@ -308,7 +319,7 @@ def reboot_host(name: str, host: str) -> None:
     known = _known(name)
     names = LabNames(name)
     if _host(known.spec, host).kind == "vm":
-        _reboot_machine(name, host)
+        _reboot_machine(name, _host(known.spec, host))
         return
     before = hosts.init_pid(names, host)
     exec_in(name, host, ["systemctl", "reboot"])
@@ -321,14 +332,16 @@ def reboot_host(name: str, host: str) -> None:
     wait_for(name, host)
 
 
-def _reboot_machine(name: str, host: str) -> None:
-    boot = ["cat", "/proc/sys/kernel/random/boot_id"]
-    before = exec_in(name, host, boot).stdout
-    exec_in(name, host, ["systemctl", "--no-block", "reboot"])
+def _reboot_machine(name: str, host: LabHost) -> None:
+    boot, reboot = _BOOT_AND_REBOOT[host.system]
+    before = exec_in(name, host.name, boot).stdout
+    if not before:
+        raise LabError(f"host {host.name} of lab {name} does not say which boot this is; it was not rebooted")
+    exec_in(name, host.name, reboot)
     deadline = time.monotonic() + vm.BOOT_SECONDS
-    while (now := exec_in(name, host, boot).stdout) == before or not now:
+    while (now := exec_in(name, host.name, boot).stdout) == before or not now:
         if time.monotonic() > deadline:
-            raise LabError(f"host {host} did not reboot; its console is in {LabNames(name).log(host)}")
+            raise LabError(f"host {host.name} did not reboot; its console is in {LabNames(name).log(host.name)}")
         time.sleep(1)
 
 

@@ -33,13 +33,15 @@ BOOT_SECONDS = 900.0
 """Longest time a machine may take to answer SSH; without KVM and beside others it takes its time."""
 GREETING_SECONDS = 40.0
 """Longest time its SSH server may take to greet, once it listens."""
-MEMORY = 768
+MEMORY = {"debian": 768, "freebsd": 1024}
 """MB of each machine."""
 DISK_SIZE = "4G"
 """What a machine's disk looks like; it takes what is written on it."""
 _QEMU = {"amd64": ("qemu-system-x86_64", "q35"), "arm64": ("qemu-system-aarch64", "virt")}
 _APPEND = (
-    "root=/dev/vda rw console=ttyS0 quiet cryptomgr.notests net.ifnames=0 systemd.log_color=no mitigations=off panic=10"
+    "root=/dev/vda rootfstype=ext4 rw console=ttyS0 quiet net.ifnames=0 systemd.log_color=no panic=10"
+    # what takes seconds by emulation and proves nothing here
+    " cryptomgr.notests mitigations=off nokaslr audit=0 apparmor=0 selinux=0 nowatchdog fsck.mode=skip"
 )
 _PROBE_SECONDS = 20.0
 _CABLES = "topology.lab.cables"
@@ -155,7 +157,7 @@ def make_disk(names: LabNames, host: str, image: Path) -> None:
 
 
 def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
-    """Return the files that a machine has and a container has not, by path: the ports' names, the mirror's disk."""
+    """Return the files a machine has and a container has not, by path: ports' names, the mirror's disk, patience."""
     header = "# Made for the lab: the port with this address has this name.\n"
     links = {
         f"etc/systemd/network/10-{port}.link": (
@@ -165,7 +167,11 @@ def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
     }
     # Without KVM, and beside others, it takes a while until a disk is seen.
     patience = f"x-systemd.device-timeout={BOOT_SECONDS:.0f}"
-    return links | {"etc/fstab": f"/dev/vdb {MIRROR_IN_HOST} ext4 ro,nofail,{patience} 0 0\n"}
+    return links | {
+        "etc/fstab": f"/dev/vdb {MIRROR_IN_HOST} ext4 ro,nofail,{patience} 0 0\n",
+        # the first value counts: the district's own grace of 30 seconds is too short for a login by emulation
+        "etc/ssh/sshd_config.d/00-machine.conf": "# Made for the lab: logins by emulation.\nLoginGraceTime 180\n",
+    }
 
 
 def start(spec: LabSpec, host: LabHost) -> None:
@@ -230,7 +236,9 @@ def _qemu(spec: LabSpec, host: LabHost) -> list[str]:
     own = spec.management
     if host.system == "freebsd":
         disk, seed = freebsd.disks(names, host.name)
-        boots = ["-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe", "-cdrom", str(seed)]
+        boots = ["-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"]
+        for cd in (seed, freebsd.packages_disk()):
+            boots += ["-drive", f"file={cd},if=virtio,format=raw,readonly=on"]
     else:
         boots = [
             "-kernel", str(kernel_now.image), "-initrd", str(kernel_now.initrd), "-append", _APPEND,
@@ -239,7 +247,7 @@ def _qemu(spec: LabSpec, host: LabHost) -> list[str]:
         ]  # fmt: skip
     command = [
         program, "-name", names.machine(host.name), "-machine", f"{machine},accel={fast}",
-        "-cpu", "host" if fast == "kvm" else "qemu64", "-smp", "1", "-m", str(MEMORY),
+        "-cpu", "host" if fast == "kvm" else "qemu64", "-smp", "1", "-m", str(MEMORY[host.system]),
         "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none",
         "-qmp", f"unix:{names.host_state(host.name) / 'qmp'},server=on,wait=off",
         "-device", "virtio-rng-pci",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import functools
 import json
 import os
 import re
@@ -134,6 +135,7 @@ def snapshot(name: str) -> str:
     return name
 
 
+@functools.lru_cache(maxsize=4096)
 def moment(name: str) -> datetime.datetime:
     """Return when a snapshot was made."""
     return datetime.datetime.strptime(name, FORMAT).replace(tzinfo=datetime.UTC)

@@ -6,10 +6,12 @@ and removes what an earlier run left behind.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from topology.render import (
     nftables,
     pair,
     postgresql,
+    reader,
     syslog,
     tc,
     unbound,
@@ -59,8 +62,14 @@ def render_host(plan: Plan, host: Host, context: Context | None = None) -> Files
     found.update(knot.files(context, host))
     found.update(nas.files(context, host))
     found.update(postgresql.files(context, host))
-    if host.kind != "gateway":
-        return found
+    if host.kind == "gateway":
+        found.update(_gateway(context, host))
+    found.update(reader.files(context, host, found))
+    return found
+
+
+def _gateway(context: Context, host: Host) -> Files:
+    found: Files = {}
     found.update(wireguard.files(context, host, context.today))
     for part in _GATEWAY:
         found.update(part(context, host))
@@ -94,8 +103,14 @@ def write(tree: dict[str, Files], out: Path, progress: Callable[[int, int], None
     Raises OSError when it cannot be written, ValueError when `out` has files in it but was not
     made by an earlier `write`.
     """
+    with _claimed(out):
+        return _write(tree, out, progress)
+
+
+def _write(tree: dict[str, Files], out: Path, progress: Callable[[int, int], None] | None) -> Written:
     done = Written()
-    _claim(out)
+    for entry in out.glob(".new-*"):  # of a run that was killed
+        shutil.rmtree(entry)
     known = {entry.name for entry in os.scandir(out) if entry.is_dir() and not entry.name.startswith(".")}
     for stale in sorted(known - tree.keys()):
         done.removed += sum(len(names) for _, _, names in os.walk(out / stale))
@@ -111,19 +126,22 @@ def write(tree: dict[str, Files], out: Path, progress: Callable[[int, int], None
 def write_some(tree: dict[str, Files], out: Path) -> Written:
     """Write some hosts' files below `out` and leave the others alone; errors as `write`."""
     done = Written()
-    _claim(out)
-    for host, files in tree.items():
-        done.hosts += 1
-        _write_host(files, out / host, done, fresh=not (out / host).exists())
+    with _claimed(out):
+        for host, files in tree.items():
+            done.hosts += 1
+            _write_host(files, out / host, done, fresh=not (out / host).exists())
     return done
 
 
-def _claim(out: Path) -> None:
-    """Make `out` ours; ValueError when somebody else's files are in it."""
+@contextmanager
+def _claimed(out: Path) -> Iterator[None]:
+    """Make `out` ours, and be the only one who writes there; ValueError when somebody else's files are in it."""
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
         raise ValueError(f"{out} has files in it that are not a rendered tree; name another folder")
     out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).touch()
+    with (out / MARK).open("a", encoding="utf-8") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        yield
 
 
 def _write_host(files: Files, folder: Path, done: Written, *, fresh: bool) -> None:

@@ -37,7 +37,18 @@ def files(context: Context, host: Host) -> dict[str, str]:
     }
     found["etc/systemd/journald.conf.d/10-topology.conf"] = fill("debian/journald.conf.j2", header=header)
     found.update(_networks(context, host, header))
+    for service in _mortal(host):
+        found[f"etc/systemd/system/{service}.service.d/60-topology.conf"] = fill(
+            "debian/restart.override.j2", header=header
+        )
     return found
+
+
+def _mortal(host: Host) -> tuple[str, ...]:
+    """Return the services that a host has and that their packages do not start again."""
+    gateway = ("kea-dhcp4-server", "kea-dhcp6-server", "radvd") if host.kind == "gateway" else ()
+    pair = ("keepalived", "conntrackd") if host.kind == "gateway" and host.member is not None else ()
+    return ("chrony", *gateway, *pair)
 
 
 _ELSEWHERE = ("tunnel", "vpn")

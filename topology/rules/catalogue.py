@@ -263,6 +263,10 @@ _ALL = (
          "tidak ada pengguna VPN `{name}`{hint} untuk kunci ini; daftarkan penggunanya atau hapus baris ini"),
     Rule("KY004", _E, "there is no NAS `{name}`{hint} for this key; correct the name or remove the line",
          "tidak ada NAS `{name}`{hint} untuk kunci ini; perbaiki namanya atau hapus baris ini"),
+    Rule("KY005", _E, "`{name}` may read every host, and is no host where administrators come from ({networks}){hint}: "
+         "gateways refuse it; use one that is, or remove the line",
+         "`{name}` boleh membaca semua host, tetapi bukan host di tempat administrator masuk ({networks}){hint}: gateway "
+         "menolaknya; pakai host di sana, atau hapus baris ini"),
     # -- people --------------------------------------------------------------------------------
     Rule("US001", _E, "`{user}` belongs to `{agency}`, and there is no office or kecamatan of that name{hint}; correct "
          "the name",

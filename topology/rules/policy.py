@@ -266,10 +266,28 @@ def keys(parts: Parts) -> Iterator[Finding]:
             if name not in users:
                 where = Where(file, ("vpn_users", name), key=True)
                 yield Finding("KY003", where, {"name": name, "hint": _hint(name, users)})
+    yield from _readers(parts, file)
     owners: dict[str, str] = {}
     for section, listed in (("wireguard", parts.keys.wireguard), ("vpn_users", parts.keys.vpn_users),
-                            ("nas", parts.keys.nas), ("nas_hosts", parts.keys.nas_hosts)):  # fmt: skip
+                            ("nas", parts.keys.nas), ("nas_hosts", parts.keys.nas_hosts),
+                            ("readers", parts.keys.readers)):  # fmt: skip
         for name, key in listed.items():
             if key in owners:
                 yield Finding("KY002", Where(file, (section, name)), {"first": owners[key], "second": name})
             owners.setdefault(key, name)
+
+
+def _readers(parts: Parts, file: str) -> Iterator[Finding]:
+    """Who may read the other hosts stands where gateways take SSH from."""
+    if parts.keys is None or parts.policy is None:
+        return
+    allowed = set(parts.policy.admins.networks)
+    networks = {f"{s}-{h.name}": {f"{s}.{n}" for n in h.interfaces}
+                for s, (_, site, _) in parts.sites.items() for h in site.hosts}  # fmt: skip
+    for name in parts.keys.readers:
+        if name not in networks and parts.may_have_host(name):
+            continue
+        if not networks.get(name, set()) & allowed:
+            near = [n for n, own in networks.items() if own & allowed]
+            values = {"name": name, "networks": ", ".join(sorted(allowed)) or "-", "hint": _hint(name, near)}
+            yield Finding("KY005", Where(file, ("readers", name), key=True), values)

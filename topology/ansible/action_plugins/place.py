@@ -28,7 +28,8 @@ class ActionModule(ActionBase):  # type: ignore[misc,no-any-unimported,unused-ig
             if path.is_file() and any(fnmatch.fnmatchcase(name, p) for p in patterns):
                 files[name] = path.read_text(encoding="utf-8")
 
+        name = str((task_vars or {}).get("inventory_hostname", ""))
         done: dict[str, Any] = self._execute_module(
-            module_name="place", module_args=arguments | {"files": files}, task_vars=task_vars
+            module_name="place", module_args=arguments | {"files": files, "host": name}, task_vars=task_vars
         )
         return result | done

@@ -53,6 +53,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc,no-any-unimport
         from topology import inventory as hosts
         from topology import report
         from topology.load import LoadError
+        from topology.render import reader
 
         try:
             plan = hosts.plan_of(Path(path).parent)
@@ -65,6 +66,8 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc,no-any-unimport
             self.inventory.add_group(group)
         admins = [a.model_dump(exclude_none=True, mode="json") for a in plan.district.admins]
         self.inventory.set_variable("managed", "topology_admins", admins)
+        self.inventory.set_variable("managed", "topology_reader", reader.USER)
+        self.inventory.set_variable("managed", "topology_readers", list(reader.readers(plan)))
         self.inventory.set_variable("managed", "topology_domain", plan.district.facts.domain)
         self.inventory.set_variable("managed", "topology_inventory", str(Path(path).parent.resolve()))
         for name, host in plan.hosts.items():

@@ -14,16 +14,27 @@ description:
   - Every new file is checked beside its target before any is replaced. When one check fails nothing changes.
   - A unit whose files changed is applied once. Until that has worked a mark stays on the host, so a run that
     was killed is made good by the next one, which then says `changed`.
+  - A file is on the disk, whole, before it takes its name. When one cannot be written (a full disk) no file of the
+    host is replaced, what waited is removed again, and the message names the host, the file and the room left.
+  - One run at a time places files on a host. Another one waits O(patience) seconds and then says who is at it.
   - Check mode does all but the changes, and says what would change.
 options:
   src:
     description: Folder on the controller with the host's rendered files, as C(DIR/<path on the host>).
     type: path
     required: true
+  host:
+    description: The host's name in the inventory, for messages; the action plugin sets it.
+    type: str
+    default: ""
   state:
     description: Folder on the host for what is pending.
     type: path
     default: /var/lib/topology
+  patience:
+    description: Seconds to wait for another run (one whose controller died, say) that still places files here.
+    type: int
+    default: 120
   units:
     description: What belongs together, in the order in which it is applied.
     type: list
@@ -76,6 +87,12 @@ options:
         type: list
         elements: str
         default: []
+      live:
+        description: >-
+          Command that fails when what the files say is not in force although they are in place (a tunnel that
+          somebody deleted, say); the unit is applied again then. C({stem}) as in O(units[].apply).
+        type: str
+        default: ""
       service:
         description: Service that runs and starts at boot while the unit has files, and does not otherwise.
         type: str
@@ -119,6 +136,8 @@ output:
 """
 
 import contextlib
+import errno
+import fcntl
 import fnmatch
 import glob
 import grp
@@ -137,6 +156,57 @@ NEW = ".new-"
 NOT_FOUND = 127
 """What a shell ends with when it does not find a program."""
 SYSTEMD = "/run/systemd/system"
+LOCK = "/var/run/topology-place.lock"
+"""Held while files are placed; the kernel gives it up with the process. In memory, so never on a full disk."""
+
+
+class Unwritten(Exception):
+    """A file could not be written; says which and why."""
+
+    def __init__(self, path: str, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason += f": {room(path)}; make room there and run again"
+        elif error.errno == errno.EROFS:
+            reason += "; look at the disk (dmesg), mount it read-write and run again"
+        super().__init__(f"{path} could not be written: {reason}")
+
+
+def room(path: str) -> str:
+    """Return what is left of the file system that a path is on, in words."""
+    folder = os.path.dirname(path)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    left = os.statvfs(folder)
+    words = f"the file system of {folder} has {left.f_bavail * left.f_frsize // 1024} kB"
+    return words + (f" and {left.f_favail} files left" if left.f_files else " left")
+
+
+def write_whole(path: str, text: str, uid: int, gid: int, mode: int, target: str = "") -> None:
+    """Write a file that is on the disk, whole, when this returns; Unwritten (of its target) when that cannot be."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            if uid != -1:
+                os.fchown(file.fileno(), uid, gid)
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Unwritten(target or path, error) from error
+
+
+def sync_folders(paths: list[str]) -> None:
+    """Make sure that new names in the folders of these files are on the disk."""
+    for folder in sorted({os.path.dirname(path) for path in paths}):
+        with contextlib.suppress(OSError):  # gone, or a file system that cannot
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 class Unit:
@@ -149,6 +219,7 @@ class Unit:
         self.stem = stem
         self.service = str(options["service"]).replace("{stem}", stem)
         self.commands = [str(c).replace("{stem}", stem) for c in options["apply"]]
+        self.live = str(options["live"]).replace("{stem}", stem)
         self.new: list[str] = []
         self.gone: list[str] = []
 
@@ -237,18 +308,12 @@ class Host:
                                   "after": ""})  # fmt: skip
 
     def stage(self, unit: Unit, folder: str | None = None) -> list[str]:
-        """Write a unit's new files beside their targets and check them; return what is wrong."""
+        """Write a unit's new files beside their targets and check them; return what is wrong (or raise Unwritten)."""
         wrong = []
         uid, gid = self.ids(unit)
         for path in unit.new:
             place = self.staged(path, folder)
-            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
-            handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(unit.files[path])
-            if uid != -1:
-                os.chown(place, uid, gid)
-            os.chmod(place, int(unit.options["mode"], 8))
+            write_whole(place, unit.files[path], uid, gid, int(unit.options["mode"], 8), "/" + path)
             problem = self.judge(unit, path, place)
             if problem:
                 wrong.append(f"/{path}: {problem}")
@@ -276,8 +341,15 @@ class Host:
         """Remove new files that were not placed."""
         for unit in units:
             for path in unit.new:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     os.unlink(self.staged(path, folder))
+
+    def sweep(self, units: list[Unit]) -> None:
+        """Remove what a run that was killed left waiting beside files that are right."""
+        for unit in units:
+            for path in (*unit.files, *unit.gone):
+                with contextlib.suppress(OSError):
+                    os.unlink(self.staged(path, None))
 
     # -- marks ---------------------------------------------------------------------------------
 
@@ -306,6 +378,14 @@ class Host:
             found[name] = (values.get("ActiveState") == "active", boots.get(values.get("UnitFileState", "")))
         return found
 
+    def is_dead(self, unit: Unit) -> bool:
+        """Say whether what a unit's files say is not in force."""
+        if not unit.files or not unit.live:
+            return False
+        argv = shlex.split(unit.live)
+        # what is not installed in check mode is not asked
+        return (shutil.which(argv[0]) is not None or not self.check_mode) and self.module.run_command(argv)[0] != 0
+
     def service_differs(self, unit: Unit, state: tuple[bool, bool | None]) -> bool:
         """Say whether a unit's service is to be started, stopped, enabled or disabled."""
         wanted = bool(unit.files)
@@ -316,8 +396,12 @@ class Host:
         wanted = bool(unit.files)
         if self.systemd:
             command = ["systemctl", "enable" if wanted else "disable", "--now", unit.service]
+        elif wanted:
+            # `start` where rc.conf says so: a script of its own mind (frr's) knows only that word
+            enabled = self.module.run_command(["service", unit.service, "enabled"])[0] == 0
+            command = ["service", unit.service, "start" if enabled else "onestart"]
         else:
-            command = ["service", unit.service, "onestart" if wanted else "onestop"]
+            command = ["service", unit.service, "onestop"]
         return self.run(command)
 
     def run(self, command: list[str], output: list[str] | None = None) -> str:
@@ -331,19 +415,36 @@ class Host:
 
     def place(self, units: list[Unit]) -> None:
         """Put new files in place of the old ones and remove what is no longer rendered."""
-        os.makedirs(self.pending, mode=0o700, exist_ok=True)
-        for unit in units:
-            with open(self.mark(unit), "w", encoding="utf-8"):
-                pass
+        self.mark_all(units)
         for unit in units:
             for path in unit.new:
-                os.replace(self.staged(path, None), "/" + path)
+                try:
+                    os.replace(self.staged(path, None), "/" + path)
+                except OSError as error:
+                    raise Unwritten("/" + path, error) from error
             if unit.gone and unit.options["each"] and unit.service:
                 problem = self.bring(unit)  # as long as its file is there
                 if problem:
                     self.module.warn(f"{unit.name}: {problem}")
             for path in unit.gone:
                 os.unlink("/" + path)
+        sync_folders(["/" + path for unit in units for path in (*unit.new, *unit.gone)])
+
+    def mark_all(self, units: list[Unit]) -> None:
+        """Mark units, on the disk, before the first of their files is replaced."""
+        made = [self.mark(unit) for unit in units if not self.is_marked(unit)]
+        try:
+            os.makedirs(self.pending, mode=0o700, exist_ok=True)
+            for path in made:
+                write_whole(path, "", -1, -1, 0o600)
+        except (OSError, Unwritten) as error:
+            for path in made:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            if isinstance(error, OSError):
+                raise Unwritten(self.pending, error) from error
+            raise
+        sync_folders(made)
 
     def apply(self, unit: Unit, covered: bool) -> tuple[str, str]:
         """Apply one unit; return what went wrong (empty when it worked) and what its commands printed."""
@@ -368,6 +469,24 @@ class Host:
         os.unlink(self.mark(unit))
         return "", "\n".join(output)
 
+    def lock(self, patience: float) -> None:
+        """Be the only run that places files here until this process ends; fail naming the other one."""
+        handle = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    who = os.pread(handle, 200, 0).decode(errors="replace").strip() or "a process"
+                    self.module.fail_json(
+                        msg=f"{who} still places files on this host; nothing was changed. Run again when it is done"
+                    )
+                time.sleep(0.5)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} (since {time.strftime('%F %T %z')})".encode(), 0)
+
     def stays_up(self, unit: Unit) -> bool:
         """Say whether a unit's service runs, a few seconds' grace given to one that is still starting."""
         for _ in range(20):
@@ -377,12 +496,19 @@ class Host:
         return False
 
 
+def where(module: AnsibleModule) -> str:
+    """Return the beginning of a message: the host it is about."""
+    return f"{module.params['host']}: " if module.params["host"] else ""
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "src": {"type": "path"},
             "state": {"type": "path", "default": "/var/lib/topology"},
+            "host": {"type": "str", "default": ""},
+            "patience": {"type": "int", "default": 120},
             "files": {"type": "dict", "required": True},
             "units": {
                 "type": "list",
@@ -400,6 +526,7 @@ def main() -> None:
                     "checked": {"type": "str", "default": "*"},
                     "apply": {"type": "list", "elements": "str", "default": []},
                     "covered_by": {"type": "str", "default": ""},
+                    "live": {"type": "str", "default": ""},
                     "service": {"type": "str", "default": ""},
                     "each": {"type": "bool", "default": False},
                 },
@@ -408,16 +535,25 @@ def main() -> None:
         supports_check_mode=True,
     )
     host = Host(module)
+    if not module.check_mode:
+        host.lock(module.params["patience"])
     units = units_of(module.params["units"], module.params["files"])
+    if not module.check_mode:
+        host.sweep(units)
     for unit in units:
         host.compare(unit)
     states = host.service_states(units)
     due = [
         u for u in units
         if u.new or u.gone or host.is_marked(u) or (u.service and host.service_differs(u, states[u.service]))
+        or host.is_dead(u)
     ]  # fmt: skip
     folder = module.tmpdir if module.check_mode else None
-    wrong = [problem for unit in due for problem in host.stage(unit, folder)]
+    try:
+        wrong = [problem for unit in due for problem in host.stage(unit, folder)]
+    except Unwritten as error:
+        host.unstage(due, folder)
+        module.fail_json(msg=f"{where(module)}{error}. Nothing was changed on this host")
     if wrong or module.check_mode:
         host.unstage(due, folder)
     output: dict[str, str] = {}
@@ -430,15 +566,21 @@ def main() -> None:
     if module._diff:
         result["diff"] = host.diff
     if wrong:
-        module.fail_json(msg="nothing was changed, a new file does not pass its check:\n" + "\n".join(wrong))
+        module.fail_json(
+            msg=f"{where(module)}nothing was changed, a new file does not pass its check:\n" + "\n".join(wrong)
+        )
     if due and not module.check_mode:
-        host.place(due)
+        try:
+            host.place(due)
+        except Unwritten as error:
+            host.unstage(due)
+            module.fail_json(msg=f"{where(module)}{error}. Every file is whole, old or new", **result)
         applied: set[str] = set()
         for unit in due:
             problem, output[unit.name] = host.apply(unit, unit.options["covered_by"] in applied)
             applied.add(unit.name)
             if problem:
-                module.fail_json(msg=f"{unit.name}: {problem}", **result)
+                module.fail_json(msg=f"{where(module)}{unit.name}: {problem}", **result)
     module.exit_json(**result)
 
 

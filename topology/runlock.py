@@ -1,0 +1,240 @@
+"""The lock of a run: who provisions a host, held on the host itself for as long as that run lasts.
+
+A run of site.yml opens one SSH session to every host and keeps it. On the host a few lines of Python hold a
+lock of the kernel's (flock) and read a sign of life from that session. So the lock needs no cleaning up: it is free
+the moment the run ends, however it ends, and SILENCE seconds after a controller that lost its power or its line.
+
+    python -m topology.runlock PID      standard input: a Request as JSON; one line of output: the answers
+
+The process stays in the background until the process PID ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from topology.drift.login import CONNECT, Login, login_of
+
+PATH = "/var/run/topology-run.lock"
+"""On the host; in memory, so neither a full disk nor a reboot leaves a lock behind."""
+SILENCE = 45
+"""Seconds without a sign of life after which a host takes the controller for dead."""
+EVERY = 10
+"""Seconds between two signs of life."""
+ANSWER = 15
+"""Seconds a host has to answer once it is connected."""
+TAKEN, OWN, OVER, HELD, NOT = "taken", "own", "over", "held", "not"
+"""Taken; had already by this run; taken over from a run that vanished; held by another; the host was not reached."""
+
+REMOTE = r"""
+import fcntl, os, select, sys, time
+path, silence, run, mine = sys.argv[1], float(sys.argv[2]), sys.argv[3], sys.argv[4]
+fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+end = time.monotonic() + 3
+while True:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        break
+    except OSError:
+        text = os.pread(fd, 2000, 0).decode(errors="replace")
+        if run in text:
+            print("own 0 ", flush=True)
+            sys.exit()
+        if time.monotonic() > end:
+            print("held %d %s" % (time.time() - os.fstat(fd).st_mtime, text), flush=True)
+            sys.exit()
+        time.sleep(0.2)
+before = os.pread(fd, 2000, 0).decode(errors="replace")
+idle = time.time() - os.fstat(fd).st_mtime
+os.ftruncate(fd, 0)
+os.pwrite(fd, mine.encode(), 0)
+print("%s %d %s" % ("over" if before and run not in before else "taken", idle, before), flush=True)
+while select.select([0], [], [], silence)[0]:
+    if not os.read(0, 64):
+        os.ftruncate(fd, 0)
+        break
+    os.utime(fd)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a host said."""
+
+    state: str
+    """TAKEN, OWN, OVER, HELD or NOT."""
+    text: str = ""
+    """Who has or had the lock, as `who` writes it; why the state is not known."""
+    idle: int = 0
+    """Seconds since that run was last heard of."""
+
+
+def who(user: str, machine: str, pid: int, what: str, since: str, run: str) -> str:
+    """Return the text of a lock: a run in words, and what tells it from every other."""
+    return f"{user}@{machine} ({what}, process {pid}), since {since} [run {run}]"
+
+
+def named(text: str) -> str:
+    """Return the words of a lock's text without the run's number."""
+    return text.partition(" [run ")[0].strip() or "somebody"
+
+
+def refusal(host: str, answer: Answer) -> str:
+    """Say that a host is held by another run, and what to do."""
+    return (
+        f"{host} is being provisioned by {named(answer.text)}, last heard of {answer.idle} s ago; wait for that run "
+        f"or stop it. The lock goes with it, and {SILENCE} s after the last sign of life when its controller died"
+    )
+
+
+def taken_over(host: str, answer: Answer) -> str:
+    """Say that a lock was taken over."""
+    return (
+        f"{host}: the run of {named(answer.text)} vanished without a word {answer.idle} s ago; its lock is taken over, "
+        "and what it left unfinished is done again"
+    )
+
+
+class Lock:
+    """The locks of some hosts, held for one run."""
+
+    def __init__(self, logins: Mapping[str, Login], interpreters: Mapping[str, str], run: str, text: str) -> None:
+        self.logins = logins
+        self.interpreters = interpreters
+        self.run = run
+        self.text = text
+        self.sessions: dict[str, asyncio.subprocess.Process] = {}
+
+    async def take(self, host: str) -> Answer:
+        """Try to take the lock of one host."""
+        login = self.logins[host]
+        words = [self.interpreters.get(host, "python3"), "-c", REMOTE, PATH, str(SILENCE), self.run, self.text]
+        command = shlex.join(words)
+        remote = f'if [ "$(id -u)" = 0 ]; then exec {command}; else exec sudo -n {command}; fi'
+        alive = ("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=4")
+        process = await asyncio.create_subprocess_exec(
+            *login.command, *alive, f"{login.user}@{login.address}" if login.user else login.address, "--",
+            f"sh -c {shlex.quote(remote)}",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        assert process.stdout
+        said: list[str] = []
+        try:
+            async with asyncio.timeout(CONNECT + ANSWER):
+                while line := (await process.stdout.readline()).decode(errors="replace"):
+                    state, _, rest = line.strip().partition(" ")
+                    idle, _, text = rest.partition(" ")
+                    if state in (TAKEN, OWN, OVER, HELD) and idle.isdigit():
+                        if state in (TAKEN, OVER):
+                            self.sessions[host] = process
+                        return Answer(state, text, int(idle))
+                    said.append(line.strip())
+        except TimeoutError:
+            said.append(f"no answer within {CONNECT + ANSWER} s")
+            process.kill()
+        return Answer(NOT, said[-1] if said else "the session ended")
+
+    async def take_all(self) -> dict[str, Answer]:
+        """Try every host at once; when one is held by another run, none stays taken."""
+        answers = dict(zip(self.logins, await asyncio.gather(*map(self.take, self.logins)), strict=True))
+        if any(answer.state == HELD for answer in answers.values()):
+            await self.release()
+        return answers
+
+    async def hold(self, ended: asyncio.Event) -> None:
+        """Send signs of life until the run has ended; take a lock again whose session broke."""
+        again: dict[str, asyncio.Task[Answer]] = {}
+        while not ended.is_set():
+            for host, session in list(self.sessions.items()):
+                assert session.stdin
+                if session.returncode is None:
+                    with contextlib.suppress(OSError):
+                        session.stdin.write(b"\n")
+                elif host not in again or again[host].done():
+                    # it rebooted, or the line was gone for long; the others must not wait for it
+                    again[host] = asyncio.create_task(self.take(host))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), EVERY)
+        for task in again.values():
+            task.cancel()
+        await self.release()
+
+    async def release(self) -> None:
+        """Let all locks go."""
+        for session in self.sessions.values():
+            if session.stdin:
+                session.stdin.close()
+        for session in self.sessions.values():
+            try:
+                await asyncio.wait_for(session.wait(), 5)
+            except TimeoutError:
+                session.kill()
+        self.sessions.clear()
+
+
+def request(hosts: Mapping[str, Mapping[str, Any]], run: str, text: str) -> str:
+    """Return what `main` reads: hosts with their connection variables, and the run."""
+    wanted = (
+        "ansible_host", "ansible_user", "ansible_port", "ansible_ssh_executable", "ansible_ssh_common_args",
+        "ansible_ssh_private_key_file", "ansible_python_interpreter",
+    )  # fmt: skip
+    plain = {name: {key: str(values[key]) for key in wanted if values.get(key)} for name, values in hosts.items()}
+    return json.dumps({"hosts": plain, "run": run, "text": text})
+
+
+def _login(name: str, values: Mapping[str, str]) -> Login:
+    login = login_of(name, {"ansible_host": name, **values})
+    port = ("-p", values["ansible_port"]) if "ansible_port" in values else ()
+    return Login(login.host, login.address, (*login.command, *port), login.user)
+
+
+async def _watch(pid: int, ended: asyncio.Event) -> None:
+    """Set the event when a process is gone."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            ended.set()
+            return
+        asyncio.get_running_loop().add_reader(handle, ended.set)
+        return
+    while True:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            ended.set()
+            return
+        await asyncio.sleep(1)
+
+
+async def serve(pid: int, wanted: Mapping[str, Any]) -> None:
+    """Take the locks, say how that went, and hold them until the process `pid` is gone."""
+    hosts = wanted["hosts"]
+    interpreters = {n: v["ansible_python_interpreter"] for n, v in hosts.items() if "ansible_python_interpreter" in v}
+    lock = Lock({n: _login(n, v) for n, v in hosts.items()}, interpreters, wanted["run"], wanted["text"])
+    ended = asyncio.Event()
+    watching = asyncio.create_task(_watch(pid, ended))
+    answers = await lock.take_all()
+    print(json.dumps({n: {"state": a.state, "text": a.text, "idle": a.idle} for n, a in answers.items()}), flush=True)
+    with open(os.devnull, "w", encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())  # whoever reads the answers waits for the end of them
+    if lock.sessions:
+        await lock.hold(ended)
+    watching.cancel()
+
+
+def main() -> None:
+    """Serve the request on standard input."""
+    asyncio.run(serve(int(sys.argv[1]), json.loads(sys.stdin.read())))
+
+
+if __name__ == "__main__":
+    main()
