@@ -43,7 +43,10 @@ def checkout(inventory: Path, revision: str) -> Iterator[Path]:
     archive = _git(Path(top), "archive", "--format=tar", commit, parent)
     with tempfile.TemporaryDirectory(prefix="topology-") as folder:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(folder, filter="data")
+            else:  # Debian 12's Python (3.11.2) has none; git holds no path outside and no file below a link
+                tar.extractall(folder)
         old = Path(folder) / relative
         if not old.is_dir():
             raise RevisionError(f"{relative} does not exist at {revision}")

@@ -151,16 +151,20 @@ class Lock:
 
     async def hold(self, ended: asyncio.Event) -> None:
         """Send signs of life until the run has ended; take a lock again whose session broke."""
+        again: dict[str, asyncio.Task[Answer]] = {}
         while not ended.is_set():
             for host, session in list(self.sessions.items()):
                 assert session.stdin
-                if session.returncode is not None:
-                    await self.take(host)  # it rebooted, or the line was gone for long
-                    continue
-                with contextlib.suppress(OSError):
-                    session.stdin.write(b"\n")
+                if session.returncode is None:
+                    with contextlib.suppress(OSError):
+                        session.stdin.write(b"\n")
+                elif host not in again or again[host].done():
+                    # it rebooted, or the line was gone for long; the others must not wait for it
+                    again[host] = asyncio.create_task(self.take(host))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), EVERY)
+        for task in again.values():
+            task.cancel()
         await self.release()
 
     async def release(self) -> None:

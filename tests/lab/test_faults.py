@@ -38,7 +38,7 @@ OFFICE = next(
 )  # fmt: skip
 PAIR = [h for h in PLAN.hosts.values() if h.kind == "gateway" and h.hub_slot == 1]
 LIMIT = ("--limit", f"localhost,{OFFICE.name}")
-SETTLES = 180.0
+SETTLES = 360.0
 """Most seconds until nothing differs: clocks, BGP's connect timer, handshakes."""
 LEASES = "/var/lib/kea/kea-leases4.csv"
 LEASE_ROW = "{address},02:00:00:00:77:01,,43200,{expire},{vlan},0,0,kestrel,0,"

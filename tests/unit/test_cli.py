@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tarfile
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -100,6 +101,24 @@ def test_render_refuses_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
 def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
                    check=True, capture_output=True)  # fmt: skip
+
+
+def test_a_python_without_filters_for_archives_shows_differences_too(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 12's Python 3.11.2 has none."""
+    unpack = tarfile.TarFile.extractall
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+    def extractall(tar: tarfile.TarFile, path: str) -> None:
+        unpack(tar, path)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+    top = inventory.parents[1]
+    git(top, "init", "-q")
+    git(top, "add", ".")
+    git(top, "commit", "-qm", "before")
+    assert main(["diff", str(inventory)]) == FINE
 
 
 def test_diff_shows_a_new_office_and_only_it(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:

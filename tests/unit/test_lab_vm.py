@@ -51,6 +51,7 @@ def test_a_machines_networks_are_vlans_on_one_port(machines: lab.LabSpec) -> Non
     }  # fmt: skip
     assert set(vm.own_files(machines, gateway)) == {
         *(f"etc/systemd/network/10-{port}.link" for port in ("mgmt0", "isp", "lan")), "etc/fstab",
+        "etc/ssh/sshd_config.d/00-machine.conf",
     }  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def test_the_seed_of_freebsd_makes_what_the_image_lacks(tmp_path: Path) -> None:
     root, calls = first_boot(tmp_path, packages=True)
     assert (root / "etc/rc.conf.local").read_text("ascii").splitlines()[1:] == [
         'ifconfig_vtnet0_name="mgmt0"', 'ifconfig_vtnet1_name="isp"', 'ifconfig_vtnet2_name="lan"',
-        'ifconfig_mgmt0="inet 198.18.15.12/24"',
+        'ifconfig_DEFAULT=""', 'ifconfig_mgmt0="inet 198.18.15.12/24"',
     ]  # fmt: skip
     assert (root / "etc/ssh/ssh_host_ed25519_key").read_text("ascii") == "-----BEGIN\nkey\n-----END\n"
     assert (root / "root/.ssh/authorized_keys").read_text("ascii") == "ssh-ed25519 AAAA lab\n"

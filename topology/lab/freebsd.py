@@ -105,6 +105,8 @@ def user_data(spec: LabSpec, host: LabHost, login_key: str, host_key: str) -> st
     address = f"{spec.management_address(host)}/{spec.management.prefixlen}"
     names = {f"vtnet{index}": port for index, port in enumerate((MANAGEMENT_INTERFACE, *host.ports))}
     rc_conf = "".join(f'ifconfig_{card}_name="{port}"\n' for card, port in names.items())
+    # the image asks for DHCP on every port, and no wire has a server: a minute each, at every boot
+    rc_conf += 'ifconfig_DEFAULT=""\n'
     login_key = f"{login_key.strip()}\n"
     files = {
         "/root/.ssh/authorized_keys": ("600", login_key),

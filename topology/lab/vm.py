@@ -157,7 +157,7 @@ def make_disk(names: LabNames, host: str, image: Path) -> None:
 
 
 def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
-    """Return the files that a machine has and a container has not, by path: the ports' names, the mirror's disk."""
+    """Return the files a machine has and a container has not, by path: ports' names, the mirror's disk, patience."""
     header = "# Made for the lab: the port with this address has this name.\n"
     links = {
         f"etc/systemd/network/10-{port}.link": (
@@ -167,7 +167,11 @@ def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
     }
     # Without KVM, and beside others, it takes a while until a disk is seen.
     patience = f"x-systemd.device-timeout={BOOT_SECONDS:.0f}"
-    return links | {"etc/fstab": f"/dev/vdb {MIRROR_IN_HOST} ext4 ro,nofail,{patience} 0 0\n"}
+    return links | {
+        "etc/fstab": f"/dev/vdb {MIRROR_IN_HOST} ext4 ro,nofail,{patience} 0 0\n",
+        # the first value counts: the district's own grace of 30 seconds is too short for a login by emulation
+        "etc/ssh/sshd_config.d/00-machine.conf": "# Made for the lab: logins by emulation.\nLoginGraceTime 180\n",
+    }
 
 
 def start(spec: LabSpec, host: LabHost) -> None:

@@ -12,7 +12,7 @@ from topology.render.common import Context
 
 USER = "drift"
 PROGRAM = "usr/local/libexec/topology-read"
-KEYS = "etc/topology/reader_keys"
+KEYS = "etc/ssh/topology_reader_keys"
 
 _BEGIN = r"""
 # Reads this host for `topology drift` and changes nothing. All it is told is one line, word=..., which marks

@@ -14,7 +14,7 @@ from topology.finding import NONE_FREE, Both, Finding, KeyPath, Where
 from topology.rules.sites import host_name, known_networks
 
 NETWORK_DEVICES = frozenset({"switch", "radio", "access-point"})
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?![\w.])")
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?!\w|\.\w)(?!/\d)")
 _IPV6 = re.compile(
     r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?:[0-9a-fA-F]{1,4}|:)(?:[0-9a-fA-F:]*)(?:/\d{1,3})?(?![\w:])"
 )

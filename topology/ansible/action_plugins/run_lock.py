@@ -15,9 +15,6 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-PATIENCE = 60
-"""Seconds for all hosts to answer."""
-
 
 def _started(pid: int) -> str:
     """Return when a process started, as its system counts: a number that was used before is told from this one."""
