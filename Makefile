@@ -231,7 +231,7 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint, the CI definitions against th
 	$(phase) 'lint: ruff format' ruff format --check . || status=1; \
 	$(phase) 'lint: mypy' mypy --strict topology || status=1; \
 	$(phase) 'lint: yamllint' yamllint --strict $(linted_yaml) || status=1; \
-	$(phase) 'lint: ansible-lint' tools/lint-ansible || status=1; \
+	$(phase) 'lint: ansible-lint' ansible-lint --offline || status=1; \
 	$(phase) 'lint: GitHub workflows' check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml || status=1; \
 	$(phase) 'lint: GitLab pipeline' check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml || status=1; \
 	exit $$status
