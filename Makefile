@@ -35,7 +35,7 @@ fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tes
 # These long tests have small labs of their own.
 drift_lab   = tests/drift/lab
 kinds_lab   = tests/lab/kinds-lab
-drift_tests = tests/lab/test_drift.py tests/lab/test_drift_timer.py
+drift_tests = tests/lab/test_drift.py tests/lab/test_drift_timer.py tests/lab/test_device_backup.py
 kinds_tests = tests/lab/test_kinds.py
 faults_lab  = tests/lab/faults-lab
 faults_tests = tests/lab/test_faults.py
@@ -231,7 +231,7 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint, the CI definitions against th
 	$(phase) 'lint: ruff format' ruff format --check . || status=1; \
 	$(phase) 'lint: mypy' mypy --strict topology || status=1; \
 	$(phase) 'lint: yamllint' yamllint --strict $(linted_yaml) || status=1; \
-	$(phase) 'lint: ansible-lint' ansible-lint --offline || status=1; \
+	$(phase) 'lint: ansible-lint' tools/lint-ansible || status=1; \
 	$(phase) 'lint: GitHub workflows' check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml || status=1; \
 	$(phase) 'lint: GitLab pipeline' check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml || status=1; \
 	exit $$status
