@@ -23,12 +23,13 @@ class Login:
 
 def login_of(name: str, values: Mapping[str, Any]) -> Login:
     """Return how to reach a host, from its inventory variables (those Ansible uses)."""
+    # no multiplexing: the session ends with the reading, and a master of somebody's may be stuck. Before the
+    # inventory's own options, for of two ssh takes the first
     command = [
         str(values.get("ansible_ssh_executable", "ssh")),
+        "-o", "ControlPath=none", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT}", "-T",
         *str(values.get("ansible_ssh_common_args", "")).split(),
-    ]
-    # no multiplexing: the session ends with the reading, and a master of somebody's may be stuck
-    command += ["-o", "ControlPath=none", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT}", "-T"]
+    ]  # fmt: skip
     if key := values.get("ansible_ssh_private_key_file"):
         command += ["-i", str(key)]
     user = values.get("ansible_user")
