@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from topology.drift import history, report
 from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, UNOBSERVED, Finding
 from topology.drift.judge import Observed, judge
+from topology.drift.login import CONNECT, login_of
 from topology.drift.observe import observe
 from topology.drift.script import script
 from topology.expect import AtMost, Expectation, Expected, Near, OneOf, Whole, expect
@@ -279,3 +281,12 @@ def test_html_says_nothing_of_its_own(tmp_path: Path) -> None:
     page = report.as_html(made(replace(FINDING, found="<script>alert(1)</script>")))
     assert "<script>" not in page
     assert json.loads(report.as_json(made(FINDING)))["findings"][0]["state"] == DIFFERENT
+
+
+def test_a_sweep_uses_no_master_of_somebody_s() -> None:
+    """Of two options with the same name ssh takes the first."""
+    shared = "-o ControlPath=/run/somebody/%C -o ConnectTimeout=60"
+    login = login_of("dc-mon1", {"ansible_host": "198.18.0.9", "ansible_ssh_common_args": shared})
+    options = [value for flag, value in pairwise(login.command) if flag == "-o"]
+    assert next(o for o in options if o.startswith("ControlPath=")) == "ControlPath=none"
+    assert next(o for o in options if o.startswith("ConnectTimeout=")) == f"ConnectTimeout={CONNECT}"
