@@ -190,12 +190,6 @@ def request(hosts: Mapping[str, Mapping[str, Any]], run: str, text: str) -> str:
     return json.dumps({"hosts": plain, "run": run, "text": text})
 
 
-def _login(name: str, values: Mapping[str, str]) -> Login:
-    login = login_of(name, {"ansible_host": name, **values})
-    port = ("-p", values["ansible_port"]) if "ansible_port" in values else ()
-    return Login(login.host, login.address, (*login.command, *port), login.user)
-
-
 async def _watch(pid: int, ended: asyncio.Event) -> None:
     """Set the event when a process is gone."""
     if hasattr(os, "pidfd_open"):
@@ -219,7 +213,8 @@ async def serve(pid: int, wanted: Mapping[str, Any]) -> None:
     """Take the locks, say how that went, and hold them until the process `pid` is gone."""
     hosts = wanted["hosts"]
     interpreters = {n: v["ansible_python_interpreter"] for n, v in hosts.items() if "ansible_python_interpreter" in v}
-    lock = Lock({n: _login(n, v) for n, v in hosts.items()}, interpreters, wanted["run"], wanted["text"])
+    logins = {n: login_of(n, {"ansible_host": n, **v}) for n, v in hosts.items()}
+    lock = Lock(logins, interpreters, wanted["run"], wanted["text"])
     ended = asyncio.Event()
     watching = asyncio.create_task(_watch(pid, ended))
     answers = await lock.take_all()

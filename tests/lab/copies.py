@@ -15,6 +15,8 @@ import yaml
 
 from tests.lab.where import INVENTORY, ROOT
 
+OLD_LAN = "\ncutover: legacy\nlegacy_prefixes:\n  - {prefix: 192.168.77.0/24}  # kestrel\n"
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -34,6 +36,17 @@ class Copy:
     def apply(self, *hosts: str) -> Applied:
         """Run site.yml on some hosts; the test fails when it does."""
         return apply(self.lab, *hosts)
+
+    def add_old_lan_and_service(self, office: str) -> None:
+        """Give an office its old LAN back, and staff everywhere one more service: every role then has work."""
+        site, policy = self.district / f"sites/skpd/{office}.yml", self.district / "policy.yml"
+        text = site.read_text(encoding="utf-8")
+        assert "\nhosts:" in text
+        site.write_text(text.replace("\nhosts:", f"{OLD_LAN}hosts:", 1), encoding="utf-8")
+        text = policy.read_text(encoding="utf-8")
+        text = text.replace("services:\n", "services:\n  kestrel: [4747/tcp]\n", 1)
+        flow = "  - {from: [staff], to: [server], services: [kestrel], why: a test}\n"
+        policy.write_text(text.replace("flows:\n", f"flows:\n{flow}", 1), encoding="utf-8")
 
     def remove_rendered(self) -> None:
         """Remove the tree that site.yml has rendered of it."""

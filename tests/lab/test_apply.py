@@ -21,21 +21,13 @@ NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 OFFICE = next(h for h in PLAN.hosts.values() if h.kind == "gateway" and PLAN.sites[h.site].place.kind == "skpd")
 KECAMATAN = next(h for h in PLAN.hosts.values() if h.kind == "gateway" and PLAN.sites[h.site].place.kind == "kecamatan")
 LIMIT = ("--limit", f"localhost,{OFFICE.name},{KECAMATAN.name}")
-OLD_LAN = "\ncutover: legacy\nlegacy_prefixes:\n  - {prefix: 192.168.77.0/24}  # kestrel\n"
 
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Iterator[copies.Copy]:
     """Return a copy of the inventories in which an office has its old LAN back, and staff one more service."""
     made = copies.copy(tmp_path)
-    site = made.district / f"sites/skpd/{OFFICE.site}.yml"
-    text = site.read_text(encoding="utf-8")
-    site.write_text(text.replace("\nhosts:", f"{OLD_LAN}hosts:", 1), encoding="utf-8")
-    policy = made.district / "policy.yml"
-    text = policy.read_text(encoding="utf-8")
-    text = text.replace("services:\n", "services:\n  kestrel: [4747/tcp]\n", 1)
-    flow = "  - {from: [staff], to: [server], services: [kestrel], why: a test}\n"
-    policy.write_text(text.replace("flows:\n", f"flows:\n{flow}", 1), encoding="utf-8")
+    made.add_old_lan_and_service(OFFICE.site)
     try:
         yield made
     finally:

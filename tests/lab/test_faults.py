@@ -285,16 +285,7 @@ PHASES = [
 def changed(tmp_path: Path) -> Iterator[copies.Copy]:
     """Return a copy of the inventories that changes what every role places on the office's gateway."""
     made = copies.copy(tmp_path)
-    site = made.district / f"sites/skpd/{OFFICE.site}.yml"
-    old_lan = "\ncutover: legacy\nlegacy_prefixes:\n  - {prefix: 192.168.77.0/24}  # kestrel\n"
-    text = site.read_text(encoding="utf-8")
-    assert "\nhosts:" in text
-    site.write_text(text.replace("\nhosts:", f"{old_lan}hosts:", 1), encoding="utf-8")
-    policy = made.district / "policy.yml"
-    text = policy.read_text(encoding="utf-8")
-    text = text.replace("services:\n", "services:\n  kestrel: [4747/tcp]\n", 1)
-    flow = "  - {from: [staff], to: [server], services: [kestrel], why: a test}\n"
-    policy.write_text(text.replace("flows:\n", f"flows:\n{flow}", 1), encoding="utf-8")
+    made.add_old_lan_and_service(OFFICE.site)
     yield made
     made.remove_rendered()
 

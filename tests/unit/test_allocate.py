@@ -12,19 +12,8 @@ from tests import generate
 from topology import load, report
 from topology import prefix as px
 from topology.allocate import RADIO_VLAN_BASE, Plan, allocate, internet_address6, sliced
-from topology.inventory import plan_of
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def luwu() -> Plan:
-    return plan_of(ROOT / "inventories" / "luwu")
-
-
-@pytest.fixture(scope="module")
-def lab() -> Plan:
-    return plan_of(ROOT / "inventories" / "lab")
 
 
 @pytest.fixture(scope="module")

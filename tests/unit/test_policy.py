@@ -10,20 +10,9 @@ import pytest
 
 from topology import policy
 from topology.allocate import Plan
-from topology.inventory import plan_of
 from topology.policy import GATEWAY, HUB, INTERNET, INTRANET, Attachment, Listen, Port, Zone
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def luwu() -> Plan:
-    return plan_of(ROOT / "inventories" / "luwu")
-
-
-@pytest.fixture(scope="module")
-def lab() -> Plan:
-    return plan_of(ROOT / "inventories" / "lab")
 
 
 @pytest.mark.parametrize(

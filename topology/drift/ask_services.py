@@ -102,4 +102,5 @@ def records(expected: Expected) -> str:
 
 def _patroni(address: str, authority: str, path: str) -> str:
     text = _PATRONI.replace("ADDRESS", shlex.quote(address)).replace("AUTHORITY", shlex.quote(authority))
-    return text.replace("PATH", path) if path == "patroni" else text.replace("PATH", path).replace("hostname\n", "")
+    text = text.replace("PATH", path)
+    return text if path == "patroni" else text.replace("hostname\n", "")

@@ -32,5 +32,7 @@ def login_of(name: str, values: Mapping[str, Any]) -> Login:
     ]  # fmt: skip
     if key := values.get("ansible_ssh_private_key_file"):
         command += ["-i", str(key)]
+    if port := values.get("ansible_port"):
+        command += ["-p", str(port)]
     user = values.get("ansible_user")
     return Login(name, str(values["ansible_host"]), tuple(command), str(user) if user else None)

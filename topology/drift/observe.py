@@ -17,7 +17,7 @@ from topology.drift import (
     read_services,
     read_zones,
 )
-from topology.drift.observed import Observed, Things
+from topology.drift.observed import BY_HAND, Observed, Things
 from topology.drift.script import BEGIN, END
 from topology.expect.compile import fingerprint
 
@@ -158,7 +158,7 @@ def _routes(text: str) -> dict[str, Things]:
             if target == "default" and protocol == "static":
                 things[f"default{family}"] = {"via": via, "owned": False}
             elif protocol == "boot":
-                things[f"{target} by hand"] = {"via": via, "dev": route.get("dev", "")}
+                things[f"{target}{BY_HAND}"] = {"via": via, "dev": route.get("dev", "")}
     return {"route": things}
 
 

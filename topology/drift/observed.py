@@ -7,6 +7,8 @@ from typing import Any
 
 Things = dict[str, dict[str, Any]]
 """Name of a thing -> field -> value."""
+BY_HAND = " by hand"
+"""End of the name of a thing that the plan does not own but that somebody has set on the host."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from topology.drift.observed import Things
+from topology.drift.observed import BY_HAND, Things
 
 Reader = Callable[[str], dict[str, Things]]
 QUERIES = r"""
@@ -22,7 +22,6 @@ select 'role', rolname, concat_ws(', ', case when rolbypassrls then 'bypass RLS'
 select 'setting', name, setting from pg_file_settings where sourcefile like '%/postgresql.auto.conf';
 """
 """For psql with tabs between fields. Standbys answer too."""
-BY_HAND = "by hand"
 
 
 def _databases(text: str) -> dict[str, Things]:
@@ -43,7 +42,7 @@ def _databases(text: str) -> dict[str, Things]:
             roles[name] = {"may": may or "none", "member of": groups or "none"}
         elif word == "setting":
             name, value = fields
-            settings[f"{name} {BY_HAND}"] = {"value": value}
+            settings[f"{name}{BY_HAND}"] = {"value": value}
         else:
             raise ValueError(row)
     if not roles:

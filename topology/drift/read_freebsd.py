@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from topology.drift import read_both
-from topology.drift.observed import Things
+from topology.drift.observed import BY_HAND, Things
 from topology.expect.freebsd import members_of
 
 Reader = Callable[[str], dict[str, Things]]
@@ -132,7 +132,7 @@ def _routes(text: str) -> dict[str, Things]:
         rejected = "R" in flags and gateway == "::1"
         own = "H" in flags and gateway.startswith("link#") and device == "lo0"
         if "S" in flags and "1" not in flags and not rejected and not own:
-            things[f"{destination} by hand"] = {"via": gateway, "dev": device}
+            things[f"{destination}{BY_HAND}"] = {"via": gateway, "dev": device}
     for address in asked:
         parsed = ipaddress.ip_address(address)
         covering = [n for n in networks if n[0].version == parsed.version and parsed in n[0]]

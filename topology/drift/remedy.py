@@ -17,6 +17,7 @@ from shlex import quote
 
 from topology.drift import remedy_services as services
 from topology.drift.finding import MISSING, UNEXPECTED, UNOBSERVED, Finding
+from topology.drift.observed import BY_HAND
 from topology.drift.steps import Mark, Run, Step, Steps
 from topology.expect.compile import _LISTENERS as LISTENERS
 from topology.expect.model import Expected
@@ -126,8 +127,8 @@ def _interface(expected: Expected, interface: str) -> list[Step]:
 
 
 def _route(expected: Expected, finding: Finding) -> Steps:
-    if finding.thing.endswith(" by hand"):
-        target = quote(finding.thing.removesuffix(" by hand"))
+    if finding.thing.endswith(BY_HAND):
+        target = quote(finding.thing.removesuffix(BY_HAND))
         if expected.platform == "freebsd":
             return [Run(f"route -{6 if ':' in target else 4} delete {target}")]
         families = "46" if target == "default" else "6" if ":" in target else "4"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from topology.drift.finding import MISSING, UNEXPECTED, Finding
+from topology.drift.observed import BY_HAND
 from topology.drift.steps import Run, Step, Steps
 from topology.expect.model import Expected
 from topology.render.knot import CONFIGURATION
@@ -18,10 +19,12 @@ _NAS = Run("nas apply", after=True)
 """Folders, quotas and accounts; whoever is not in users.yml is archived and shut out."""
 
 
+_PSQL = "runuser -u postgres -- psql -Xq -v ON_ERROR_STOP=1 postgres"
+
+
 def _sql(text: str) -> str:
     """Return a command that runs SQL where the databases may be written; nothing anywhere else."""
-    psql = "runuser -u postgres -- psql -Xq -v ON_ERROR_STOP=1 postgres"
-    return f"cd / && if [ \"$({psql} -At -c 'select pg_is_in_recovery()')\" = f ]; then {psql} -c {quote(text)}; fi"
+    return f"cd / && if [ \"$({_PSQL} -At -c 'select pg_is_in_recovery()')\" = f ]; then {_PSQL} -c {quote(text)}; fi"
 
 
 def replication(expected: Expected, finding: Finding) -> Steps:
@@ -66,11 +69,10 @@ def role(expected: Expected, finding: Finding) -> Steps:
 
 def setting(expected: Expected, finding: Finding) -> Steps:
     """Shared settings are the role's; what ALTER SYSTEM has set goes."""
-    if not finding.thing.endswith(" by hand"):
+    if not finding.thing.endswith(BY_HAND):
         return []
-    name = finding.thing.removesuffix(" by hand")
-    text, reset = "cd / && runuser -u postgres -- psql -Xq -v ON_ERROR_STOP=1 postgres", f'alter system reset "{name}"'
-    return [Run(f"{text} -c {quote(reset)} -c 'select pg_reload_conf()' >/dev/null")]
+    reset = f'alter system reset "{finding.thing.removesuffix(BY_HAND)}"'
+    return [Run(f"cd / && {_PSQL} -c {quote(reset)} -c 'select pg_reload_conf()' >/dev/null")]
 
 
 def backup(expected: Expected, finding: Finding) -> Steps:

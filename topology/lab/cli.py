@@ -129,6 +129,5 @@ def _reboot(options: argparse.Namespace, spec: lab.LabSpec) -> int:
 
 _VERBS: dict[str, Callable[[argparse.Namespace, lab.LabSpec], int]] = {
     "up": _up, "down": _down, "status": _status, "ssh": _ssh, "run": _run, "break": _break, "slow": _slow,
-    "heal": _heal,
-    "kill": _kill, "start": _start, "reboot": _reboot,
+    "heal": _heal, "kill": _kill, "start": _start, "reboot": _reboot,
 }  # fmt: skip

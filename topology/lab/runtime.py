@@ -28,12 +28,12 @@ Progress = Callable[[str, int, int], None]
 LabCondition = Literal["down", "up", "degraded", "leftovers", "changing"]
 BOOT_SECONDS = 90.0
 _QEMU_STARTS = 20.0
+"""Seconds after which a machine that boots has a QEMU."""
 _BOOT_AND_REBOOT = {
     "debian": (["cat", "/proc/sys/kernel/random/boot_id"], ["systemctl", "--no-block", "reboot"]),
     "freebsd": (["sysctl", "-n", "kern.boottime"], ["shutdown", "-r", "now"]),
 }
 """What tells one boot of a machine from another, and what begins the next."""
-"""Seconds after which a machine that boots has a QEMU."""
 _STEPS = 4
 """Steps of `up` before hosts boot: image, mirror, network, disks."""
 

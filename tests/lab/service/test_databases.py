@@ -272,12 +272,7 @@ def test_etcd_and_orders_to_patroni_want_a_members_certificate() -> None:
     other = next((r for r in REPOSITORIES if r.site == PRIMARY.site), None)
     assert other is not None, "no repository beside the primary: a certificate of another host cannot be tried"
     pair = sh(other, f"cat {pg.TLS}/host.crt {pg.TLS}/host.key")
-    sh(PRIMARY, "umask 077; cat >/run/topology-test-other.pem", stdin=pair + "\n")
-    try:
-        stranger = sh(PRIMARY, f"curl -s -m 5 --cacert {pg.TLS}/ca.crt --cert /run/topology-test-other.pem "
-                      f"{url}:{pg.ETCD}/v2/keys; echo rc $?", check=False)  # fmt: skip
-    finally:
-        sh(PRIMARY, "rm -f /run/topology-test-other.pem")
+    stranger = asked_etcd(url, pair)
     assert "rc 0" not in stranger, stranger
     order = sh(PRIMARY, f"curl -s --cacert {pg.TLS}/ca.crt -X POST {url}:{pg.REST}/restart")
     assert "certificate" in order, order
@@ -503,6 +498,16 @@ def shown(asked: Host, port: int, *options: str) -> str:
     return sh(STANDBY, f"{start} </dev/null 2>/dev/null | openssl x509 -noout -serial")
 
 
+def asked_etcd(url: str, pair: str) -> str:
+    """Return what etcd at a URL tells the primary with somebody's certificate and key, and curl's exit code."""
+    sh(PRIMARY, "umask 077; cat >/run/topology-test-pair.pem", stdin=pair + "\n")
+    try:
+        return sh(PRIMARY, f"curl -s -m 5 --cacert {pg.TLS}/ca.crt --cert /run/topology-test-pair.pem "
+                  f"{url}:{pg.ETCD}/v2/keys; echo rc $?", check=False)  # fmt: skip
+    finally:
+        sh(PRIMARY, "rm -f /run/topology-test-pair.pem")
+
+
 def serials(member: Host) -> set[str]:
     """Return the serial numbers of all that a member shows, and of the file."""
     ports = {pg.ETCD: (), pg.ETCD_PEER: (), pg.REST: (), pg.BACKUP: (), pg.SQL: ("-starttls", "postgres")}
@@ -558,12 +563,7 @@ def test_a_new_authority_takes_the_old_ones_place(tmp_path: Path) -> None:
         sh(host, "cat >/run/topology-test-ca.crt", stdin=root + "\n")
         assert ask(host, connection()) == MINE
     # who holds a certificate of the old one gets nowhere
-    sh(PRIMARY, "umask 077; cat >/run/topology-test-old.pem", stdin=old + "\n")
-    try:
-        said = sh(PRIMARY, f"curl -s -m 5 --cacert {pg.TLS}/ca.crt --cert /run/topology-test-old.pem "
-                  f"https://{pg.address(STANDBY)}:{pg.ETCD}/v2/keys; echo rc $?", check=False)  # fmt: skip
-    finally:
-        sh(PRIMARY, "rm -f /run/topology-test-old.pem")
+    said = asked_etcd(f"https://{pg.address(STANDBY)}", old)
     assert "rc 0" not in said, said
     for repository in REPOSITORIES:
         sh(repository, "runuser -u postgres -- postgresql-backup incr")
