@@ -6,19 +6,25 @@ the moment the run ends, however it ends, and SILENCE seconds after a controller
 
     python -m topology.runlock PID      standard input: a Request as JSON; one line of output: the answers
 
-The process stays in the background until the process PID ends.
+The process stays in the background until the process PID ends. Playbooks do this by the action plugin run_lock,
+pyinfra's deploys by `held`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import json
 import os
 import shlex
+import socket
+import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from topology.drift.login import CONNECT, Login, login_of
@@ -75,6 +81,10 @@ class Answer:
     """Who has or had the lock, as `who` writes it; why the state is not known."""
     idle: int = 0
     """Seconds since that run was last heard of."""
+
+
+class HeldError(Exception):
+    """Another run has a host, or the locks could not be asked for."""
 
 
 def who(user: str, machine: str, pid: int, what: str, since: str, run: str) -> str:
@@ -188,6 +198,72 @@ def request(hosts: Mapping[str, Mapping[str, Any]], run: str, text: str) -> str:
     )  # fmt: skip
     plain = {name: {key: str(values[key]) for key in wanted if values.get(key)} for name, values in hosts.items()}
     return json.dumps({"hosts": plain, "run": run, "text": text})
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, as its system counts: a number that was used before is told from this one."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return "0"
+
+
+def begin(
+    hosts: Mapping[str, Mapping[str, Any]], pid: int, what: str
+) -> tuple[subprocess.Popen[str], dict[str, Answer]]:
+    """Take the locks of hosts (with their connection variables) for the run of a process, `what` in words.
+
+    Returns the process that holds them until that one ends, or until it is terminated itself, and every host's answer.
+    HeldError when it cannot be started.
+    """
+    machine = socket.gethostname()
+    run = f"{machine}-{pid}-{_started(pid)}"
+    since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    text = who(os.environ.get("SUDO_USER") or getpass.getuser(), machine, pid, what, since, run)
+    search = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    holder = subprocess.Popen(
+        [sys.executable, "-m", "topology.runlock", str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True, start_new_session=True, cwd="/",
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, search))},
+    )  # fmt: skip
+    assert holder.stdin and holder.stdout
+    holder.stdin.write(request(hosts, run, text))
+    holder.stdin.close()
+    line = holder.stdout.readline()
+    if not line:
+        raise HeldError("the process that holds the locks ended")
+    return holder, {name: Answer(**said) for name, said in json.loads(line).items()}
+
+
+@contextlib.contextmanager
+def held(hosts: Mapping[str, Mapping[str, Any]], what: str, warn: Callable[[str], None]) -> Iterator[None]:
+    """Hold the locks of hosts for this process meanwhile; HeldError when another run has one of them."""
+    holder, answers = begin(hosts, os.getpid(), what)
+    try:
+        for message in warnings(answers):
+            warn(message)
+        if refused := refusals(answers):
+            raise HeldError("\n".join(refused))
+        yield
+    finally:
+        holder.terminate()
+        holder.wait()
+
+
+def warnings(answers: Mapping[str, Answer]) -> list[str]:
+    """Say which locks were taken over, and which could not be taken."""
+    found = []
+    for name, answer in sorted(answers.items()):
+        if answer.state == OVER:
+            found.append(taken_over(name, answer))
+        elif answer.state == NOT:
+            found.append(f"{name}: its lock could not be taken ({answer.text})")
+    return found
+
+
+def refusals(answers: Mapping[str, Answer]) -> list[str]:
+    """Say which hosts other runs have."""
+    return [refusal(name, answer) for name, answer in sorted(answers.items()) if answer.state == HELD]
 
 
 async def _watch(pid: int, ended: asyncio.Event) -> None:

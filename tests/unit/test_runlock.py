@@ -128,3 +128,22 @@ def test_a_host_that_is_not_reached_is_said(begin: Callable[[str], Run], lock: P
     (lock.parent / "ssh").write_text("#!/bin/sh\necho 'ssh: no route to host' >&2\nexit 255\n")
     answer = begin("sari").answer
     assert answer == runlock.Answer(runlock.NOT, "ssh: no route to host")
+
+
+def test_a_deploy_holds_its_hosts_meanwhile_and_is_refused_when_another_run_has_them(
+    begin: Callable[[str], Run], lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{lock.parent}:{os.environ['PATH']}")
+    hosts = {HOST: {"ansible_host": "198.18.0.1", "ansible_python_interpreter": sys.executable}}
+    said: list[str] = []
+    with runlock.held(hosts, "patch.py", said.append):
+        assert f" (patch.py, process {os.getpid()}), since " in lock.read_text()
+        assert begin("sari").answer.state == runlock.HELD
+    until(lambda: lock.read_text() == "")
+    assert begin("sari").answer.state == runlock.TAKEN
+    with (
+        pytest.raises(runlock.HeldError, match=rf"{HOST} is being provisioned by sari@pc \(site.yml, "),
+        runlock.held(hosts, "patch.py", said.append),
+    ):
+        pytest.fail("two at once")
+    assert said == []
