@@ -30,7 +30,7 @@ from topology.drift.history import standing
 from topology.inventory import plan_of, variables
 from topology.lab.names import LabNames
 
-pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(1_800)]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 OFFICE = next(
@@ -326,6 +326,7 @@ def test_a_controller_killed_in_each_phase_of_a_change(changed: copies.Copy, tmp
             one = Controller(tmp_path, *LIMIT, task=task, inventory=changed.lab, machine=machine)
             one.wait()
             time.sleep(after)
+            assert one.process.poll() is None, f"the run had ended before it was killed in {task}"
             one.kill()
             assert must(OFFICE.name, "true") == "" and lab.ssh(NAME, OFFICE.name, ["true"]) == 0, (
                 f"locked out by {task}"
@@ -339,7 +340,8 @@ def test_a_controller_killed_in_each_phase_of_a_change(changed: copies.Copy, tmp
         until(lambda: not on(OFFICE.name, "topology-filter status").startswith("armed"), 70, "the restore fires")
         restored = round(time.monotonic() - begun, 1)
         done = play.run(play.SITE, tmp_path / "report", *LIMIT, inventory=changed.lab)
-        assert done.code == 0 and done.changed, done.output[-5000:]
+        # how much is left depends on how far the last module came, which goes on without its controller
+        assert done.code == 0, done.output[-5000:]
         assert "4747" in on(OFFICE.name, "cat /etc/nftables.conf") and "192.168.77" in on(OFFICE.name, "ip address")
         assert on(OFFICE.name, "topology-filter status").strip() == "confirmed"
         again = play.run(play.SITE, tmp_path / "report", *LIMIT, inventory=changed.lab)
@@ -348,7 +350,7 @@ def test_a_controller_killed_in_each_phase_of_a_change(changed: copies.Copy, tmp
         _, seconds, settled = comes_right(tmp_path)
     assert on(OFFICE.name, "find /etc /usr/local /var/lib/topology -name '.new-*'") == ""
     record("faults: killed in each phase", kills=len(PHASES), lock_free_after_s=max(waits), restored_after_s=restored,
-           next_run_s=seconds, drift_zero_after_s=settled, looks=watch.looks,
+           left_to_the_next_run=len(done.changed), next_run_s=seconds, drift_zero_after_s=settled, looks=watch.looks,
            seconds=round(time.monotonic() - began, 1))  # fmt: skip
 
 
