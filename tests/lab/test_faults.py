@@ -382,22 +382,29 @@ def full(host: str, folder: str, room: int = 8) -> Iterator[None]:
     """
     must(host, f"""
         set -e
-        size=$(( $(du -sk {folder} | cut -f 1) + 1024 ))
+        size=$(( $(du -skx {folder} | cut -f 1) + 1024 ))
         mkdir -p /mnt/full && mount -t tmpfs -o mode=0755,size=${{size}}k full /mnt/full
-        cp -a {folder}/. /mnt/full/ && mount --bind /mnt/full {folder} && umount /mnt/full
+        cp -ax {folder}/. /mnt/full/ && mount --bind /mnt/full {folder} && umount /mnt/full
         dd if=/dev/zero of={folder}/filler bs=1k count=99999999 2>/dev/null || true
         truncate -s -{room}k {folder}/filler
     """)  # fmt: skip
     try:
         yield
     finally:
+        # into the files that are there: daemons have them open
         must(host, f"""
             set -e
             rm -f {folder}/filler
-            mkdir -p /mnt/kept && rm -rf /mnt/kept && cp -a {folder} /mnt/kept
+            rm -rf /mnt/kept && mkdir -p /mnt && cp -ax {folder} /mnt/kept
             umount -l {folder}
-            find {folder} -mindepth 1 -delete 2>/dev/null || true
-            cp -a /mnt/kept/. {folder}/ && rm -rf /mnt/kept
+            cd {folder}
+            find . -xdev -mindepth 1 | while read -r path; do [ -e "/mnt/kept/$path" ] || rm -rf "$path"; done
+            cd /mnt/kept
+            find . -type d | sed 's,^,{folder}/,' | xargs mkdir -p
+            find . ! -type d | while read -r path; do
+                [ -f "$path" ] && cmp -s "$path" "{folder}/$path" || cp -aT "$path" "{folder}/$path"
+            done
+            cd / && rm -rf /mnt/kept
         """)  # fmt: skip
 
 
