@@ -18,6 +18,7 @@ import getpass
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -61,7 +62,7 @@ while True:
 before = os.pread(fd, 2000, 0).decode(errors="replace")
 idle = time.time() - os.fstat(fd).st_mtime
 os.ftruncate(fd, 0)
-os.pwrite(fd, mine.encode(), 0)
+os.pwrite(fd, ("%s [pid %d]" % (mine, os.getpid())).encode(), 0)
 print("%s %d %s" % ("over" if before and run not in before else "taken", idle, before), flush=True)
 while select.select([0], [], [], silence)[0]:
     if not os.read(0, 64):
@@ -69,6 +70,23 @@ while select.select([0], [], [], silence)[0]:
         break
     os.utime(fd)
 """
+
+FREE = r"""
+import fcntl, os, re, signal, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOFOLLOW)
+for _ in range(30):
+    text = os.pread(fd, 2000, 0).decode(errors="replace")
+    if sys.argv[2] not in text:
+        break
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(fd, 0)
+        break
+    except OSError:
+        os.kill(int(re.search(r"\[pid (\d+)\]$", text)[1]), signal.SIGTERM)
+        time.sleep(0.1)
+"""
+"""Frees the lock of a run whose session is dead without the host knowing: a filter that was loaded forgot it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +141,21 @@ class Lock:
         self.text = text
         self.sessions: dict[str, asyncio.subprocess.Process] = {}
 
-    async def take(self, host: str) -> Answer:
-        """Try to take the lock of one host."""
+    async def _remote(self, host: str, script: str, *words: str) -> asyncio.subprocess.Process:
+        """Begin a session that runs a script of Python as root on a host."""
         login = self.logins[host]
-        words = [self.interpreters.get(host, "python3"), "-c", REMOTE, PATH, str(SILENCE), self.run, self.text]
-        command = shlex.join(words)
+        command = shlex.join([self.interpreters.get(host, "python3"), "-c", script, *words])
         remote = f'if [ "$(id -u)" = 0 ]; then exec {command}; else exec sudo -n {command}; fi'
         alive = ("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=4")
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *login.command, *alive, f"{login.user}@{login.address}" if login.user else login.address, "--",
             f"sh -c {shlex.quote(remote)}",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
+
+    async def take(self, host: str) -> Answer:
+        """Try to take the lock of one host."""
+        process = await self._remote(host, REMOTE, PATH, str(SILENCE), self.run, self.text)
         assert process.stdout
         said: list[str] = []
         try:
@@ -178,16 +199,26 @@ class Lock:
         await self.release()
 
     async def release(self) -> None:
-        """Let all locks go."""
-        for session in self.sessions.values():
-            if session.stdin:
-                session.stdin.close()
-        for session in self.sessions.values():
-            try:
-                await asyncio.wait_for(session.wait(), 5)
-            except TimeoutError:
-                session.kill()
+        """Let all locks go, by another session where the first one is dead."""
+        await asyncio.gather(*map(self._release, self.sessions))
         self.sessions.clear()
+
+    async def _release(self, host: str) -> None:
+        session = self.sessions[host]
+        broken = session.returncode is not None
+        if session.stdin:
+            session.stdin.close()
+        try:
+            await asyncio.wait_for(session.wait(), 5)
+        except TimeoutError:
+            session.kill()
+            broken = True
+        if broken:
+            freeing = await self._remote(host, FREE, PATH, self.run)
+            try:
+                await asyncio.wait_for(freeing.communicate(), CONNECT + ANSWER)
+            except TimeoutError:
+                freeing.kill()  # the host is gone: it frees the lock itself after SILENCE
 
 
 def request(hosts: Mapping[str, Mapping[str, Any]], run: str, text: str) -> str:
@@ -292,6 +323,7 @@ async def serve(pid: int, wanted: Mapping[str, Any]) -> None:
     logins = {n: login_of(n, {"ansible_host": n, **v}) for n, v in hosts.items()}
     lock = Lock(logins, interpreters, wanted["run"], wanted["text"])
     ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     watching = asyncio.create_task(_watch(pid, ended))
     answers = await lock.take_all()
     print(json.dumps({n: {"state": a.state, "text": a.text, "idle": a.idle} for n, a in answers.items()}), flush=True)

@@ -95,6 +95,23 @@ def test_the_second_run_is_told_who_has_it_and_gets_it_when_the_first_ends(
     assert begin("budi").answer.state == runlock.TAKEN
 
 
+def test_a_lock_whose_session_died_unseen_is_freed_by_another_when_the_run_ends(
+    begin: Callable[[str], Run], lock: Path
+) -> None:
+    """The host hears nothing, not even that the session ended: as when a filter is loaded that does not know it."""
+    ssh = lock.parent / "ssh"
+    whole = ssh.read_text()
+    # the first session's host keeps its end open
+    ssh.write_text(whole.replace("exec sh -c", "sleep 30 | sh -c"))
+    first = begin("sari")
+    assert first.answer.state == runlock.TAKEN
+    ssh.write_text(whole)
+    first.controller.kill()
+    first.controller.wait()
+    until(lambda: lock.read_text() == "", 15)
+    assert begin("budi").answer.state == runlock.TAKEN
+
+
 def test_one_run_may_ask_twice(begin: Callable[[str], Run]) -> None:
     assert begin("sari").answer.state == runlock.TAKEN
     assert begin("sari").answer.state == runlock.OWN
@@ -121,7 +138,7 @@ def test_a_host_that_hears_nothing_gives_the_lock_up(tmp_path: Path) -> None:
             one.stdin.flush()
         assert one.poll() is None
         assert one.wait(5) == 0
-    assert file.read_text() == "sari [run run-sari]", "who vanished stays written there"
+    assert file.read_text() == f"sari [run run-sari] [pid {one.pid}]", "who vanished stays written there"
 
 
 def test_a_host_that_is_not_reached_is_said(begin: Callable[[str], Run], lock: Path) -> None:

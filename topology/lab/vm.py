@@ -157,7 +157,7 @@ def make_disk(names: LabNames, host: str, image: Path) -> None:
 
 
 def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
-    """Return the files a machine has and a container has not, by path: ports' names, the mirror's disk, patience, its clock."""
+    """Return the files a machine has and a container has not, by path: ports, the mirror, patience, its clock."""
     header = "# Made for the lab: the port with this address has this name.\n"
     links = {
         f"etc/systemd/network/10-{port}.link": (
