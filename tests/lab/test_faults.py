@@ -87,7 +87,10 @@ def as_planned(*hosts: str) -> float:
 
 
 def comes_right(tmp_path: Path, *options: str, changes: bool = True) -> tuple[play.Run, float, float]:
-    """The next run is fine, the one after changes nothing, and drift finds nothing. Returns the run and seconds."""
+    """The next run is fine, the one after changes nothing, and drift finds nothing on any host.
+
+    Returns the run, its seconds, and how long drift took to find nothing.
+    """
     begun = time.monotonic()
     done = play.run(play.SITE, tmp_path / "report", *options)
     seconds = round(time.monotonic() - begun, 1)
@@ -347,7 +350,7 @@ def test_a_controller_killed_in_each_phase_of_a_change(changed: copies.Copy, tmp
         again = play.run(play.SITE, tmp_path / "report", *LIMIT, inventory=changed.lab)
         assert again.code == 0 and again.changed == [], again.output[-5000:]
         # and back to what the inventory says
-        _, seconds, settled = comes_right(tmp_path)
+        _, seconds, settled = comes_right(tmp_path, *LIMIT)
     assert on(OFFICE.name, "find /etc /usr/local /var/lib/topology -name '.new-*'") == ""
     record("faults: killed in each phase", kills=len(PHASES), lock_free_after_s=max(waits), restored_after_s=restored,
            left_to_the_next_run=len(done.changed), next_run_s=seconds, drift_zero_after_s=settled, looks=watch.looks,
@@ -368,7 +371,7 @@ def test_rules_that_were_placed_and_never_loaded_do_not_come_with_a_reboot(tmp_p
     assert on(OFFICE.name, "cat /var/lib/topology/filter/rejected") == broken
     assert on(OFFICE.name, "cat /etc/nftables.conf") != broken
     record("faults: unproved rules and a reboot", ssh_after_s=round(seconds, 1))
-    comes_right(tmp_path)
+    comes_right(tmp_path, *LIMIT)
 
 
 # --- full disks ------------------------------------------------------------------------------------
@@ -428,7 +431,7 @@ def test_a_full_disk_is_said_before_anything_is_changed(folder: str, tmp_path: P
             assert f"{OFFICE.name} has no room for its files, so nothing was changed on it" in said, refused.output
             assert f"{folder}/.topology-room could not be written: No space left on device" in said, refused.output
             assert checksums(OFFICE.name) == before
-        comes_right(tmp_path, changes=False)
+        comes_right(tmp_path, *LIMIT, changes=False)
 
 
 def test_a_disk_that_fills_up_while_files_are_placed(changed: copies.Copy, tmp_path: Path) -> None:
@@ -449,7 +452,7 @@ def test_a_disk_that_fills_up_while_files_are_placed(changed: copies.Copy, tmp_p
         record("faults: full while placing", folder="/etc", message=found[0])
         done = play.run(play.SITE, tmp_path / "report", *LIMIT, inventory=changed.lab)
         assert done.code == 0 and done.changed, done.output[-4000:]
-        comes_right(tmp_path)
+        comes_right(tmp_path, *LIMIT)
 
 
 def test_a_disk_without_room_for_the_copy_of_the_rules(changed: copies.Copy, tmp_path: Path) -> None:
@@ -469,7 +472,7 @@ def test_a_disk_without_room_for_the_copy_of_the_rules(changed: copies.Copy, tmp
         done = play.run(play.SITE, tmp_path / "report", *LIMIT, inventory=changed.lab)
         assert done.code == 0 and done.changed, done.output[-4000:]
         assert on(OFFICE.name, "topology-filter status").strip() == "confirmed"
-        comes_right(tmp_path)
+        comes_right(tmp_path, *LIMIT)
 
 
 # --- half-written files ----------------------------------------------------------------------------
@@ -492,7 +495,7 @@ def test_files_cut_in_half_are_whole_after_the_next_run(tmp_path: Path) -> None:
         found = drift(OFFICE.name)
         assert found.returncode == 3
         assert [p for p in (*there, *tunnels) if p not in found.stdout] == [], found.stdout
-        done, seconds, settled = comes_right(tmp_path)
+        done, seconds, settled = comes_right(tmp_path, *LIMIT)
     files = {f for c in done.changed if c["host"] == OFFICE.name for f in c["files"]}
     assert files == {*there, *tunnels}
     record("faults: files cut in half", files=len(files), next_run_s=seconds, drift_zero_after_s=settled)
@@ -560,7 +563,7 @@ def test_an_interrupted_dpkg_is_finished(tmp_path: Path) -> None:
                       " cp /var/lib/dpkg/status /var/lib/dpkg/updates/0000")  # fmt: skip
     assert "rsyslog" in on(OFFICE.name, "dpkg --audit")
     with lease():
-        done, seconds, _ = comes_right(tmp_path)
+        done, seconds, _ = comes_right(tmp_path, *LIMIT)
     assert any(c["task"].endswith("ready | Finish an interrupted installation") for c in done.changed), done.changed
     assert on(OFFICE.name, "dpkg --audit; ls -A /var/lib/dpkg/updates") == ""
     record("faults: interrupted dpkg", next_run_s=seconds)
@@ -626,7 +629,7 @@ def test_a_run_over_a_line_that_loses_packets(changed: copies.Copy, tmp_path: Pa
         found = re.search(r"packets (\d+)", lost)
         assert found and int(found[1]) > 50
         record("faults: 15 % lost", code=done.code, seconds=seconds, lost=int(found[1]))
-        comes_right(tmp_path)
+        comes_right(tmp_path, *LIMIT)
 
 
 # --- a long, bad line ------------------------------------------------------------------------------
