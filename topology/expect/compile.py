@@ -46,6 +46,8 @@ _LISTENERS = {
     "etc/pgbackrest.conf": ((f"{postgresql.BACKUP}/tcp", "pgbackrest"),),
 }  # fmt: skip
 """Rendered file -> ports (IANA's) and programs of the daemon it configures."""
+_AS_NEEDED = ("3785/udp",)
+"""Ports that newer releases open when something is configured that uses them: FRR 10's BFD, for echoes."""
 _RULES = ("etc/nftables.conf", "etc/topology/shape.nft", "etc/pf.conf")
 """What topology-filter loads, in its order."""
 
@@ -140,7 +142,8 @@ def _services(host: Host, applied: list[Unit], files: Files) -> Iterator[Expecta
 def _listeners(host: Host, files: Files) -> Iterator[Expectation]:
     for path, ports in _LISTENERS.items():
         if path in files:
-            yield from (Expectation("listen", port, {"program": program}) for port, program in ports)
+            for number, program in ports:
+                yield Expectation("listen", number, {"program": program}, optional=number in _AS_NEEDED)
     time = files.get("etc/chrony/chrony.conf", files.get("usr/local/etc/chrony.conf", ""))
     if re.search(r"^allow ", time, re.MULTILINE):
         yield Expectation("listen", "123/udp", {"program": "chronyd"})
@@ -234,6 +237,9 @@ def _users(plan: Plan, host: Host, files: Files) -> Iterator[Expectation]:
     if reader.PROGRAM in files:
         want = {"shell": "/bin/sh", "administrator": False, "password": "locked"}
         yield Expectation("user", reader.USER, want)
+    if "etc/frr/frr.conf" in files:
+        # Debian 13's package gives its account, whose home is nowhere, useradd's own shell
+        yield Expectation("user", "frr", {"administrator": False, "password": "locked"}, optional=True)
     shell = variables(host.platform)["base"]["base_shell"]
     for admin in plan.district.admins:
         yield Expectation("user", admin.name, {"shell": shell, "administrator": True, "password": "locked"})

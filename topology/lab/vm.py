@@ -157,7 +157,7 @@ def make_disk(names: LabNames, host: str, image: Path) -> None:
 
 
 def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
-    """Return the files a machine has and a container has not, by path: ports, the mirror, patience, its clock."""
+    """Return the files a machine has and a container has not, by path: its ports, mirror, patience and clock."""
     header = "# Made for the lab: the port with this address has this name.\n"
     links = {
         f"etc/systemd/network/10-{port}.link": (
@@ -171,6 +171,9 @@ def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
         "etc/fstab": f"/dev/vdb {MIRROR_IN_HOST} ext4 ro,nofail,{patience} 0 0\n",
         # the first value counts: the district's own grace of 30 seconds is too short for a login by emulation
         "etc/ssh/sshd_config.d/00-machine.conf": "# Made for the lab: logins by emulation.\nLoginGraceTime 180\n",
+        # and a call to systemd-networkd may take longer than the 25 seconds that networkctl waits by itself (sd-bus)
+        "etc/lab-machine.env": "SYSTEMD_BUS_TIMEOUT=180s\n",
+        "etc/sudoers.d/00-machine": "# Made for the lab.\nDefaults env_file=/etc/lab-machine.env\n",
         # its clock is its own, which the image (made for containers) does not know
         "etc/lab-chrony.env": "DAEMON_OPTS=-F 1\n",
     }
