@@ -4,7 +4,8 @@
     pyinfra deploys/inventory.py deploys/block.py --limit gateways --data lift=198.51.100.77
 
 Several are separated by commas; `--dry` shows what would change. Entries outlive reboots and new
-rulesets. What would cut off the district itself is refused before anything is changed.
+rulesets. What would cut off the district itself is refused before anything is changed. It does not
+wait for a run of site.yml: the list is a table and a file of its own.
 """
 
 import sys

@@ -8,7 +8,8 @@
 Debian: everything that the release's own sources (security and point releases) bring, removing nothing.
 FreeBSD: base and packages in a new boot environment, which is booted once and kept only when the box
 proves itself healthy; otherwise the next boot, a power cycle included, is the old one.
-A host that is not healthy is not touched. `--dry` says what each host would get and changes nothing.
+A host that is not healthy, or that another run provisions (topology/runlock.py), is not touched.
+`--dry` says what each host would get and changes nothing.
 """
 
 import re
@@ -22,7 +23,9 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.facts.server import Command, RebootRequired
 from pyinfra.operations import python
 
-from topology.inventory import plan_of
+from topology import runlock
+from topology.allocate import Plan
+from topology.inventory import connection, plan_of
 from topology.waves import WIDTH, members, waves
 
 config.SUDO = True
@@ -34,12 +37,16 @@ NEIGHBOURS = "command -v vtysh >/dev/null && vtysh -c 'show bfd peers json' | gr
 
 
 @cache
+def plan() -> Plan:
+    """Return the plan."""
+    return plan_of(environ.get("TOPOLOGY_INVENTORY", "inventories/luwu"))
+
+
+@cache
 def order(kind: str, canary: str | None, width: int) -> tuple[tuple[str, ...], ...]:
     """Return the waves; ends the run when the command line names no class or a wrong canary."""
     try:
-        return waves(
-            members(plan_of(environ.get("TOPOLOGY_INVENTORY", "inventories/luwu")), kind), canary=canary, width=width
-        )
+        return waves(members(plan(), kind), canary=canary, width=width)
     except ValueError as fault:
         sys.exit(f"patch.py: {fault}; nothing was changed")
 
@@ -141,6 +148,16 @@ def patch(gateway: bool, freebsd: bool, release: str | None) -> None:
     failed = sorted(h.name for h in host.state.failed_hosts) if host.state else []
     if failed:
         raise PyinfraError(f"{host.name}: not touched, because {', '.join(failed)} failed")
+    own = {host.name: connection(plan(), plan().hosts[host.name], host.data.dict())}
+    try:
+        with runlock.held(own, "patch.py", host.log):
+            update(gateway, freebsd, release)
+    except runlock.HeldError as fault:
+        raise PyinfraError(f"{host.name}: not touched, because {fault}") from None
+
+
+def update(gateway: bool, freebsd: bool, release: str | None) -> None:
+    """Update the present host, which nobody else provisions meanwhile."""
     if wrong := illness(gateway, freebsd):
         raise PyinfraError(f"{host.name}: not touched, because {wrong}")
     neighbours = int(run(NEIGHBOURS, 30) or 0)

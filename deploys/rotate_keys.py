@@ -4,6 +4,7 @@
 
 The private key never leaves the box. The far ends of its tunnels are reached from here as well. In the
 end the new public key is in keys.yml: commit it. A hub with VPN users is refused, for they hold its key.
+It is refused while another run provisions one of these hosts, and none begins meanwhile (topology/runlock.py).
 """
 
 import sys
@@ -12,11 +13,12 @@ from os import environ
 from pathlib import Path
 
 from pyinfra import config, host
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.operations import python
 
-from topology import keys, rotation
+from topology import keys, rotation, runlock
 from topology.allocate import Plan
-from topology.inventory import plan_of
+from topology.inventory import connection, plan_of
 
 config.SUDO = True
 INVENTORY = environ.get("TOPOLOGY_INVENTORY", "inventories/luwu")
@@ -49,10 +51,19 @@ def change() -> None:
     """Rotate the present host's key and write its new public key to keys.yml."""
     found = plan(host.name)
     box = found.hosts[host.name]
-    new = rotation.rotate(run, box.name, box.platform, rotation.tunnels_of(found, box))
-    path = Path(INVENTORY) / "keys.yml"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    path.write_text(keys.set_keys(text, "wireguard", {box.name: new}), encoding="utf-8")
+    tunnels = rotation.tunnels_of(found, box)
+    ends = {box.name: connection(found, box, host.data.dict())}
+    for far in {tunnel.far_host for tunnel in tunnels}:
+        data = host.state.inventory.get_host(far).data.dict()
+        ends[far] = connection(found, found.hosts[far], data)
+    try:
+        with runlock.held(ends, "rotate_keys.py", host.log):
+            new = rotation.rotate(run, box.name, box.platform, tunnels)
+            path = Path(INVENTORY) / "keys.yml"
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            path.write_text(keys.set_keys(text, "wireguard", {box.name: new}), encoding="utf-8")
+    except runlock.HeldError as fault:
+        raise PyinfraError(f"{fault}\nrotate_keys.py: nothing was changed") from None
     host.log(f"the new key is in {path}: commit it")
 
 

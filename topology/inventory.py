@@ -5,6 +5,7 @@ A host carries its own data only; what it is configured with lies in its rendere
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,15 @@ def pyinfra_groups(inventory: str | Path) -> dict[str, list[tuple[str, dict[str,
         for group, hosts in groups(plan).items()
         if any(host in data for host in hosts)
     }
+
+
+def connection(plan: Plan, host: Host, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables by which a host is reached that pyinfra, with its data of the host, reaches."""
+    theirs = {
+        "ssh_hostname": "ansible_host", "ssh_port": "ansible_port", "ssh_user": "ansible_user",
+        "ssh_key": "ansible_ssh_private_key_file",
+    }  # fmt: skip
+    return variables(plan, host) | {theirs[key]: data[key] for key in theirs if data.get(key)}
 
 
 def _pyinfra_data(values: dict[str, Any], plan: Plan) -> dict[str, Any]:

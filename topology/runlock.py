@@ -6,19 +6,26 @@ the moment the run ends, however it ends, and SILENCE seconds after a controller
 
     python -m topology.runlock PID      standard input: a Request as JSON; one line of output: the answers
 
-The process stays in the background until the process PID ends.
+The process stays in the background until the process PID ends. Playbooks do this by the action plugin run_lock,
+pyinfra's deploys by `held`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import json
 import os
 import shlex
+import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from topology.drift.login import CONNECT, Login, login_of
@@ -55,7 +62,7 @@ while True:
 before = os.pread(fd, 2000, 0).decode(errors="replace")
 idle = time.time() - os.fstat(fd).st_mtime
 os.ftruncate(fd, 0)
-os.pwrite(fd, mine.encode(), 0)
+os.pwrite(fd, ("%s [pid %d]" % (mine, os.getpid())).encode(), 0)
 print("%s %d %s" % ("over" if before and run not in before else "taken", idle, before), flush=True)
 while select.select([0], [], [], silence)[0]:
     if not os.read(0, 64):
@@ -63,6 +70,23 @@ while select.select([0], [], [], silence)[0]:
         break
     os.utime(fd)
 """
+
+FREE = r"""
+import fcntl, os, re, signal, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOFOLLOW)
+for _ in range(30):
+    text = os.pread(fd, 2000, 0).decode(errors="replace")
+    if sys.argv[2] not in text:
+        break
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(fd, 0)
+        break
+    except OSError:
+        os.kill(int(re.search(r"\[pid (\d+)\]$", text)[1]), signal.SIGTERM)
+        time.sleep(0.1)
+"""
+"""Frees the lock of a run whose session is dead without the host knowing: a filter that was loaded forgot it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +99,10 @@ class Answer:
     """Who has or had the lock, as `who` writes it; why the state is not known."""
     idle: int = 0
     """Seconds since that run was last heard of."""
+
+
+class HeldError(Exception):
+    """Another run has a host, or the locks could not be asked for."""
 
 
 def who(user: str, machine: str, pid: int, what: str, since: str, run: str) -> str:
@@ -113,18 +141,21 @@ class Lock:
         self.text = text
         self.sessions: dict[str, asyncio.subprocess.Process] = {}
 
-    async def take(self, host: str) -> Answer:
-        """Try to take the lock of one host."""
+    async def _remote(self, host: str, script: str, *words: str) -> asyncio.subprocess.Process:
+        """Begin a session that runs a script of Python as root on a host."""
         login = self.logins[host]
-        words = [self.interpreters.get(host, "python3"), "-c", REMOTE, PATH, str(SILENCE), self.run, self.text]
-        command = shlex.join(words)
+        command = shlex.join([self.interpreters.get(host, "python3"), "-c", script, *words])
         remote = f'if [ "$(id -u)" = 0 ]; then exec {command}; else exec sudo -n {command}; fi'
         alive = ("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=4")
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *login.command, *alive, f"{login.user}@{login.address}" if login.user else login.address, "--",
             f"sh -c {shlex.quote(remote)}",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
+
+    async def take(self, host: str) -> Answer:
+        """Try to take the lock of one host."""
+        process = await self._remote(host, REMOTE, PATH, str(SILENCE), self.run, self.text)
         assert process.stdout
         said: list[str] = []
         try:
@@ -168,16 +199,26 @@ class Lock:
         await self.release()
 
     async def release(self) -> None:
-        """Let all locks go."""
-        for session in self.sessions.values():
-            if session.stdin:
-                session.stdin.close()
-        for session in self.sessions.values():
-            try:
-                await asyncio.wait_for(session.wait(), 5)
-            except TimeoutError:
-                session.kill()
+        """Let all locks go, by another session where the first one is dead."""
+        await asyncio.gather(*map(self._release, self.sessions))
         self.sessions.clear()
+
+    async def _release(self, host: str) -> None:
+        session = self.sessions[host]
+        broken = session.returncode is not None
+        if session.stdin:
+            session.stdin.close()
+        try:
+            await asyncio.wait_for(session.wait(), 5)
+        except TimeoutError:
+            session.kill()
+            broken = True
+        if broken:
+            freeing = await self._remote(host, FREE, PATH, self.run)
+            try:
+                await asyncio.wait_for(freeing.communicate(), CONNECT + ANSWER)
+            except TimeoutError:
+                freeing.kill()  # the host is gone: it frees the lock itself after SILENCE
 
 
 def request(hosts: Mapping[str, Mapping[str, Any]], run: str, text: str) -> str:
@@ -188,6 +229,72 @@ def request(hosts: Mapping[str, Mapping[str, Any]], run: str, text: str) -> str:
     )  # fmt: skip
     plain = {name: {key: str(values[key]) for key in wanted if values.get(key)} for name, values in hosts.items()}
     return json.dumps({"hosts": plain, "run": run, "text": text})
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, as its system counts: a number that was used before is told from this one."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return "0"
+
+
+def begin(
+    hosts: Mapping[str, Mapping[str, Any]], pid: int, what: str
+) -> tuple[subprocess.Popen[str], dict[str, Answer]]:
+    """Take the locks of hosts (with their connection variables) for the run of a process, `what` in words.
+
+    Returns the process that holds them until that one ends, or until it is terminated itself, and every host's answer.
+    HeldError when it cannot be started.
+    """
+    machine = socket.gethostname()
+    run = f"{machine}-{pid}-{_started(pid)}"
+    since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    text = who(os.environ.get("SUDO_USER") or getpass.getuser(), machine, pid, what, since, run)
+    search = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    holder = subprocess.Popen(
+        [sys.executable, "-m", "topology.runlock", str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True, start_new_session=True, cwd="/",
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, search))},
+    )  # fmt: skip
+    assert holder.stdin and holder.stdout
+    holder.stdin.write(request(hosts, run, text))
+    holder.stdin.close()
+    line = holder.stdout.readline()
+    if not line:
+        raise HeldError("the process that holds the locks ended")
+    return holder, {name: Answer(**said) for name, said in json.loads(line).items()}
+
+
+@contextlib.contextmanager
+def held(hosts: Mapping[str, Mapping[str, Any]], what: str, warn: Callable[[str], None]) -> Iterator[None]:
+    """Hold the locks of hosts for this process meanwhile; HeldError when another run has one of them."""
+    holder, answers = begin(hosts, os.getpid(), what)
+    try:
+        for message in warnings(answers):
+            warn(message)
+        if refused := refusals(answers):
+            raise HeldError("\n".join(refused))
+        yield
+    finally:
+        holder.terminate()
+        holder.wait()
+
+
+def warnings(answers: Mapping[str, Answer]) -> list[str]:
+    """Say which locks were taken over, and which could not be taken."""
+    found = []
+    for name, answer in sorted(answers.items()):
+        if answer.state == OVER:
+            found.append(taken_over(name, answer))
+        elif answer.state == NOT:
+            found.append(f"{name}: its lock could not be taken ({answer.text})")
+    return found
+
+
+def refusals(answers: Mapping[str, Answer]) -> list[str]:
+    """Say which hosts other runs have."""
+    return [refusal(name, answer) for name, answer in sorted(answers.items()) if answer.state == HELD]
 
 
 async def _watch(pid: int, ended: asyncio.Event) -> None:
@@ -216,6 +323,7 @@ async def serve(pid: int, wanted: Mapping[str, Any]) -> None:
     logins = {n: login_of(n, {"ansible_host": n, **v}) for n, v in hosts.items()}
     lock = Lock(logins, interpreters, wanted["run"], wanted["text"])
     ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     watching = asyncio.create_task(_watch(pid, ended))
     answers = await lock.take_all()
     print(json.dumps({n: {"state": a.state, "text": a.text, "idle": a.idle} for n, a in answers.items()}), flush=True)

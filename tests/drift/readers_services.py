@@ -25,8 +25,10 @@ from topology.render.knot import CONFIGURATION
 
 
 def _asked(box: Box, command: str) -> list[str]:
-    """Return what a control program says; nothing when its daemon is not there."""
+    """Return what a control program says; nothing when its daemon is not there. ValueError if it stopped half-way."""
     done = box.ask(command)
+    if done.rc and any(row.startswith("[") for row in done.stdout.splitlines()):
+        raise ValueError(f"{command}: only the beginning came")
     return done.stdout.splitlines() if done.rc == 0 else []
 
 

@@ -24,13 +24,13 @@ import pytest
 from tests.lab import copies, play
 from tests.lab.figures import record
 from tests.lab.where import INVENTORY, ROOT, network
-from topology import lab
+from topology import lab, runlock
 from topology.allocate import Host
 from topology.drift.history import standing
-from topology.inventory import plan_of
+from topology.inventory import plan_of, variables
 from topology.lab.names import LabNames
 
-pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(1_800)]
 PLAN = plan_of(INVENTORY)
 NAME = PLAN.district.lab.name  # type: ignore[union-attr]
 OFFICE = next(
@@ -40,6 +40,7 @@ PAIR = [h for h in PLAN.hosts.values() if h.kind == "gateway" and h.hub_slot == 
 LIMIT = ("--limit", f"localhost,{OFFICE.name}")
 SETTLES = 360.0
 """Most seconds until nothing differs: clocks, BGP's connect timer, handshakes."""
+KEY = "/etc/wireguard/private.key"
 LEASES = "/var/lib/kea/kea-leases4.csv"
 LEASE_ROW = "{address},02:00:00:00:77:01,,43200,{expire},{vlan},0,0,kestrel,0,"
 
@@ -196,6 +197,32 @@ def test_runs_that_touch_different_hosts_do_not_hinder_each_other(tmp_path: Path
     assert (code, second.code, second.changed) == (0, 0, []), second.output[-3000:]
 
 
+def test_deploys_and_remediation_keep_off_hosts_that_a_run_has(tmp_path: Path) -> None:
+    """Somebody's run has the office: its key is not changed at either end, nor is it brought back to the plan."""
+    state = f"wg pubkey <{KEY}; cat /etc/wireguard/*.conf; wg show all peers; ls /var/lib/topology/pending"
+    before, other = on(OFFICE.name, state), {OFFICE.name: variables(PLAN, OFFICE)}
+    pyinfra = [sys.executable, "-m", "topology", "lab", "run", str(INVENTORY), str(play.PLAYBOOK.with_name("pyinfra"))]
+    words = ["--limit", OFFICE.name, "--data", f"gateway={OFFICE.name}"]
+    with runlock.held(other, "somebody's run", print):
+        rotation = subprocess.run(
+            [*pyinfra, "-y", "deploys/inventory.py", "deploys/rotate_keys.py", *words], cwd=ROOT, capture_output=True,
+            text=True, check=False, timeout=300, env=os.environ | {"TOPOLOGY_INVENTORY": str(INVENTORY)},
+        )  # fmt: skip
+        remediation = play.run(
+            ROOT / "playbooks/remediate.yml", tmp_path / "report", "--limit", OFFICE.name, "-e", "remediate_confirm=yes"
+        )
+        assert on(OFFICE.name, state) == before
+    for code, output in (
+        (rotation.returncode, rotation.stdout + rotation.stderr),
+        (remediation.code, remediation.output),
+    ):
+        said = re.sub(r"\s+", " ", output)
+        assert code != 0 and f"{OFFICE.name} is being provisioned by " in said and "(somebody's run, process" in said, (
+            output
+        )
+    until(lambda: not locked(), 10, "the lock goes with its holder")
+
+
 @pytest.mark.parametrize("machine", [False, True], ids=["process group killed", "controller without power"])
 def test_the_lock_of_a_dead_controller_is_free_at_once(tmp_path: Path, machine: bool) -> None:
     first = Controller(tmp_path, *LIMIT, task="base : Install packages", machine=machine)
@@ -299,6 +326,7 @@ def test_a_controller_killed_in_each_phase_of_a_change(changed: copies.Copy, tmp
             one = Controller(tmp_path, *LIMIT, task=task, inventory=changed.lab, machine=machine)
             one.wait()
             time.sleep(after)
+            assert one.process.poll() is None, f"the run had ended before it was killed in {task}"
             one.kill()
             assert must(OFFICE.name, "true") == "" and lab.ssh(NAME, OFFICE.name, ["true"]) == 0, (
                 f"locked out by {task}"
@@ -312,7 +340,8 @@ def test_a_controller_killed_in_each_phase_of_a_change(changed: copies.Copy, tmp
         until(lambda: not on(OFFICE.name, "topology-filter status").startswith("armed"), 70, "the restore fires")
         restored = round(time.monotonic() - begun, 1)
         done = play.run(play.SITE, tmp_path / "report", *LIMIT, inventory=changed.lab)
-        assert done.code == 0 and done.changed, done.output[-5000:]
+        # how much is left depends on how far the last module came, which goes on without its controller
+        assert done.code == 0, done.output[-5000:]
         assert "4747" in on(OFFICE.name, "cat /etc/nftables.conf") and "192.168.77" in on(OFFICE.name, "ip address")
         assert on(OFFICE.name, "topology-filter status").strip() == "confirmed"
         again = play.run(play.SITE, tmp_path / "report", *LIMIT, inventory=changed.lab)
@@ -321,7 +350,7 @@ def test_a_controller_killed_in_each_phase_of_a_change(changed: copies.Copy, tmp
         _, seconds, settled = comes_right(tmp_path)
     assert on(OFFICE.name, "find /etc /usr/local /var/lib/topology -name '.new-*'") == ""
     record("faults: killed in each phase", kills=len(PHASES), lock_free_after_s=max(waits), restored_after_s=restored,
-           next_run_s=seconds, drift_zero_after_s=settled, looks=watch.looks,
+           left_to_the_next_run=len(done.changed), next_run_s=seconds, drift_zero_after_s=settled, looks=watch.looks,
            seconds=round(time.monotonic() - began, 1))  # fmt: skip
 
 
@@ -353,22 +382,29 @@ def full(host: str, folder: str, room: int = 8) -> Iterator[None]:
     """
     must(host, f"""
         set -e
-        size=$(( $(du -sk {folder} | cut -f 1) + 1024 ))
+        size=$(( $(du -skx {folder} | cut -f 1) + 1024 ))
         mkdir -p /mnt/full && mount -t tmpfs -o mode=0755,size=${{size}}k full /mnt/full
-        cp -a {folder}/. /mnt/full/ && mount --bind /mnt/full {folder} && umount /mnt/full
+        cp -ax {folder}/. /mnt/full/ && mount --bind /mnt/full {folder} && umount /mnt/full
         dd if=/dev/zero of={folder}/filler bs=1k count=99999999 2>/dev/null || true
         truncate -s -{room}k {folder}/filler
     """)  # fmt: skip
     try:
         yield
     finally:
+        # into the files that are there: daemons have them open
         must(host, f"""
             set -e
             rm -f {folder}/filler
-            mkdir -p /mnt/kept && rm -rf /mnt/kept && cp -a {folder} /mnt/kept
+            rm -rf /mnt/kept && mkdir -p /mnt && cp -ax {folder} /mnt/kept
             umount -l {folder}
-            find {folder} -mindepth 1 -delete 2>/dev/null || true
-            cp -a /mnt/kept/. {folder}/ && rm -rf /mnt/kept
+            cd {folder}
+            find . -xdev -mindepth 1 | while read -r path; do [ -e "/mnt/kept/$path" ] || rm -rf "$path"; done
+            cd /mnt/kept
+            find . -type d | sed 's,^,{folder}/,' | xargs mkdir -p
+            find . ! -type d | while read -r path; do
+                [ -f "$path" ] && cmp -s "$path" "{folder}/$path" || cp -aT "$path" "{folder}/$path"
+            done
+            cd / && rm -rf /mnt/kept
         """)  # fmt: skip
 
 
@@ -463,21 +499,20 @@ def test_files_cut_in_half_are_whole_after_the_next_run(tmp_path: Path) -> None:
 
 
 def test_half_a_private_key_is_replaced_and_kept(tmp_path: Path) -> None:
-    key = "/etc/wireguard/private.key"
-    old = on(OFFICE.name, f"wg pubkey <{key}").strip()
-    text = on(OFFICE.name, f"cat {key}").strip()
+    old = on(OFFICE.name, f"wg pubkey <{KEY}").strip()
+    text = on(OFFICE.name, f"cat {KEY}").strip()
     keys = INVENTORY / "keys.yml"
     assert old in keys.read_text(encoding="utf-8")
-    must(OFFICE.name, f"truncate -s 20 {key}")
+    must(OFFICE.name, f"truncate -s 20 {KEY}")
     # the far ends learn the new key too
     done, seconds, settled = comes_right(tmp_path)
-    new = on(OFFICE.name, f"wg pubkey <{key}").strip()
+    new = on(OFFICE.name, f"wg pubkey <{KEY}").strip()
     assert new != old and new in keys.read_text(encoding="utf-8")
-    assert on(OFFICE.name, f"cat {key}.damaged") == text[:20]
+    assert on(OFFICE.name, f"cat {KEY}.damaged") == text[:20]
     assert any(c["task"].endswith("key | Make the private key where there is none, and read the public one")
                for c in done.changed)  # fmt: skip
     record("faults: half a private key", next_run_s=seconds, drift_zero_after_s=settled)
-    must(OFFICE.name, f"rm {key}.damaged")
+    must(OFFICE.name, f"rm {KEY}.damaged")
 
 
 def test_a_lease_file_cut_in_half_keeps_the_leases_before_the_cut(tmp_path: Path) -> None:

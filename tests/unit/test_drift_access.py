@@ -160,6 +160,12 @@ def test_records_are_the_plans() -> None:
     ]
 
 
+def test_a_zone_of_which_only_the_beginning_was_read_is_not_judged() -> None:
+    assert states(zone(f"{READ.rsplit(chr(10), 1)[0]}\n{read_zones.CUT}")) == [(UNOBSERVED, "records", "all", "")]
+    # a zone that is not there has no beginning
+    assert states(zone(f"zone {ZONE}\n{read_zones.CUT}")) == [(MISSING, "records", ZONE, "")]
+
+
 def test_a_record_that_differs_is_named() -> None:
     (found,) = zone(READ.replace("7317:ff41::1", "bad::1") + "\n[luwukab.go.id.] x.luwukab.go.id. 300 A 10.66.66.66")
     assert (found.state, found.field, found.expected) == (DIFFERENT, "content", "the plan's 4 records")

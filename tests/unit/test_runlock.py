@@ -95,6 +95,23 @@ def test_the_second_run_is_told_who_has_it_and_gets_it_when_the_first_ends(
     assert begin("budi").answer.state == runlock.TAKEN
 
 
+def test_a_lock_whose_session_died_unseen_is_freed_by_another_when_the_run_ends(
+    begin: Callable[[str], Run], lock: Path
+) -> None:
+    """The host hears nothing, not even that the session ended: as when a filter is loaded that does not know it."""
+    ssh = lock.parent / "ssh"
+    whole = ssh.read_text()
+    # the first session's host keeps its end open
+    ssh.write_text(whole.replace("exec sh -c", "sleep 30 | sh -c"))
+    first = begin("sari")
+    assert first.answer.state == runlock.TAKEN
+    ssh.write_text(whole)
+    first.controller.kill()
+    first.controller.wait()
+    until(lambda: lock.read_text() == "", 15)
+    assert begin("budi").answer.state == runlock.TAKEN
+
+
 def test_one_run_may_ask_twice(begin: Callable[[str], Run]) -> None:
     assert begin("sari").answer.state == runlock.TAKEN
     assert begin("sari").answer.state == runlock.OWN
@@ -121,10 +138,29 @@ def test_a_host_that_hears_nothing_gives_the_lock_up(tmp_path: Path) -> None:
             one.stdin.flush()
         assert one.poll() is None
         assert one.wait(5) == 0
-    assert file.read_text() == "sari [run run-sari]", "who vanished stays written there"
+    assert file.read_text() == f"sari [run run-sari] [pid {one.pid}]", "who vanished stays written there"
 
 
 def test_a_host_that_is_not_reached_is_said(begin: Callable[[str], Run], lock: Path) -> None:
     (lock.parent / "ssh").write_text("#!/bin/sh\necho 'ssh: no route to host' >&2\nexit 255\n")
     answer = begin("sari").answer
     assert answer == runlock.Answer(runlock.NOT, "ssh: no route to host")
+
+
+def test_a_deploy_holds_its_hosts_meanwhile_and_is_refused_when_another_run_has_them(
+    begin: Callable[[str], Run], lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{lock.parent}:{os.environ['PATH']}")
+    hosts = {HOST: {"ansible_host": "198.18.0.1", "ansible_python_interpreter": sys.executable}}
+    said: list[str] = []
+    with runlock.held(hosts, "patch.py", said.append):
+        assert f" (patch.py, process {os.getpid()}), since " in lock.read_text()
+        assert begin("sari").answer.state == runlock.HELD
+    until(lambda: lock.read_text() == "")
+    assert begin("sari").answer.state == runlock.TAKEN
+    with (
+        pytest.raises(runlock.HeldError, match=rf"{HOST} is being provisioned by sari@pc \(site.yml, "),
+        runlock.held(hosts, "patch.py", said.append),
+    ):
+        pytest.fail("two at once")
+    assert said == []

@@ -18,6 +18,7 @@ from topology.drift.read_replication import share_sections
 from topology.drift.read_services import CHAIN
 from topology.expect.groups import Together
 from topology.expect.model import AtMost, Between, Expectation, OneOf
+from topology.nas.config import LIVE, ROOT, rights_of_agency, rights_of_user
 from topology.render import Files, postgresql
 
 BACKUP_AGE = 26 * 3600
@@ -30,8 +31,6 @@ DATABASE, FILES = "database", "files"
 _PATRONI, _REPOSITORY = "etc/patroni/config.yml", "etc/pgbackrest.conf"
 _ETCD = "etc/default/etcd"
 _NAS, _SAMBA = "etc/topology/nas.json", "etc/samba/smb.conf"
-_ROOT = "/srv/nas"
-_LIVE = f"{_ROOT}/live/files"
 AUTHORITY = "ca.crt"
 """The authority's certificate beside a host's own."""
 _CERTIFICATE = re.compile(r"/[\w./-]+/host\.crt\b")
@@ -78,21 +77,19 @@ def shares(files: Files, today: datetime.date | None = None) -> Iterator[Expecta
     if _NAS in files:
         nas, day = _json(files[_NAS]), (today or datetime.date.today()).isoformat()
         people = [u for u in nas["users"] if not u["left"] or u["left"] > day]
-        rows = [(f"users/{u['name']}", 0, 0, "755") for u in people]
-        rows += [(f"users/{u['name']}/private", 0, u["uid"], "770") for u in people]
-        rows += [(f"users/{u['name']}/public", 0, u["uid"], "775") for u in people]
-        rows += [(f"agencies/{a['slug']}", 0, a["gid"], "2770") for a in nas["agencies"]]
-        for path, uid, gid, mode in rows:
-            want = {"owner": str(uid), "group": str(gid), "mode": mode}
+        rights = [r for u in people for r in rights_of_user(u["name"], u["uid"])]
+        rights += [r for a in nas["agencies"] for r in rights_of_agency(a["slug"], a["gid"])]
+        for right in rights:
+            want = {"owner": str(right.uid), "group": str(right.gid), "mode": f"{right.mode:o}"}
             # whoever has a folder beside this one, and is nobody of the plan's, is found
-            beside = (f"{_LIVE}/{path.split('/')[0]}",)
-            yield Expectation("right", f"{_LIVE}/{path}", want, optional=True, of=beside)
+            beside = (str(LIVE / "/".join(right.path.split("/")[:2])),)
+            yield Expectation("right", str(LIVE / right.path), want, optional=True, of=beside)
         for user in people:
             yield Expectation("account", user["name"], optional=True)
         limits = [(f"users/{u['name']}", u["quota"]) for u in people]
         limits += [(f"agencies/{a['slug']}", a["quota"]) for a in nas["agencies"]]
         for path, limit in limits:
-            yield Expectation("quota", path, {"limit": gib(limit)}, optional=True, of=(_ROOT,))
+            yield Expectation("quota", path, {"limit": gib(limit)}, optional=True, of=(str(ROOT),))
 
 
 def gib(size: int | None) -> str:

@@ -7,10 +7,25 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import disk, lease, manifest, store
-from .config import ACCOUNTS, AGENCIES, LIVE, SNAP, USERS, Agency, Config, NasError, User, run
+from .config import (
+    ACCOUNTS,
+    AGENCIES,
+    LIVE,
+    SNAP,
+    USERS,
+    Agency,
+    Config,
+    NasError,
+    Right,
+    User,
+    rights_of_agency,
+    rights_of_user,
+    run,
+)
 
 PASSWORDS = LIVE / ACCOUNTS / "passdb.tdb"
 _ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -60,11 +75,7 @@ def _user(user: User) -> list[str]:
     made = not path.exists()
     if made:
         disk.create(f"{USERS}/{user.name}")
-    # The person owns neither the folder nor the two in it: nobody can rename them or open them to others.
-    _rights(path, 0, 0, 0o755)
-    for name, mode in (("private", 0o770), ("public", 0o775)):
-        (path / name).mkdir(exist_ok=True)
-        _rights(path / name, 0, user.uid, mode)
+    _rights(rights_of_user(user.name, user.uid))
     return [user.name] if made else []
 
 
@@ -73,16 +84,20 @@ def _agency(agency: Agency) -> list[str]:
     made = not path.exists()
     if made:
         disk.create(f"{AGENCIES}/{agency.slug}")
-    _rights(path, 0, agency.gid, 0o2770)
+    _rights(rights_of_agency(agency.slug, agency.gid))
     return [agency.slug] if made else []
 
 
-def _rights(path: Path, uid: int, gid: int, mode: int) -> None:
-    status = path.lstat()
-    if (status.st_uid, status.st_gid) != (uid, gid):
-        os.chown(path, uid, gid, follow_symlinks=False)
-    if status.st_mode & 0o7777 != mode:
-        path.chmod(mode)
+def _rights(wanted: Iterable[Right]) -> None:
+    """Make the folders that are missing below the first, and set owner, group and mode of all."""
+    for right in wanted:
+        path = disk.live(right.path)
+        path.mkdir(exist_ok=True)
+        status = path.lstat()
+        if (status.st_uid, status.st_gid) != (right.uid, right.gid):
+            os.chown(path, right.uid, right.gid, follow_symlinks=False)
+        if status.st_mode & 0o7777 != right.mode:
+            path.chmod(right.mode)
 
 
 def _quotas(config: Config) -> list[str]:

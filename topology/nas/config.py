@@ -15,7 +15,7 @@ import zoneinfo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path("/srv/nas")
 """The btrfs file system: live/, snap/, aside/."""
@@ -37,6 +37,34 @@ FORMAT = "@GMT-%Y.%m.%d-%H.%M.%S"
 
 class NasError(Exception):
     """Something a person can act on; one line."""
+
+
+class Right(NamedTuple):
+    """Whose a folder is, and what others may."""
+
+    path: str
+    """Below LIVE."""
+    uid: int
+    gid: int
+    mode: int
+
+
+def rights_of_user(name: str, uid: int) -> tuple[Right, ...]:
+    """Return the rights of a person's folders, the outer one first; `uid` is also the number of the person's group.
+
+    The person owns neither the folder nor the two in it: nobody can rename them or open them to others.
+    """
+    outer = f"{USERS}/{name}"
+    return (
+        Right(outer, 0, 0, 0o755),
+        Right(f"{outer}/private", 0, uid, 0o770),
+        Right(f"{outer}/public", 0, uid, 0o775),
+    )
+
+
+def rights_of_agency(slug: str, gid: int) -> tuple[Right, ...]:
+    """Return the rights of an agency's share: what is made in it is the agency's."""
+    return (Right(f"{AGENCIES}/{slug}", 0, gid, 0o2770),)
 
 
 @dataclass(frozen=True, slots=True)
