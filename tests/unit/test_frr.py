@@ -289,6 +289,8 @@ def test_daemons_listen_on_no_port() -> None:
     text = frr.files(context_of(lab), lab.hosts["belopa-gw"])["etc/frr/daemons"]
     options = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
     assert options["bgpd"] == options["bfdd"] == "yes"
+    # the watcher has none, but patience with a busy machine
+    assert options.pop("watchfrr_options") == '"-T 300"'
     assert all("-P 0" in value for name, value in options.items() if name.endswith("_options"))
 
 

@@ -52,7 +52,7 @@ def test_a_machines_networks_are_vlans_on_one_port(machines: lab.LabSpec) -> Non
     assert set(vm.own_files(machines, gateway)) == {
         *(f"etc/systemd/network/10-{port}.link" for port in ("mgmt0", "isp", "lan")), "etc/fstab",
         "etc/ssh/sshd_config.d/00-machine.conf", "etc/lab-chrony.env", "etc/lab-machine.env",
-        "etc/sudoers.d/00-machine",
+        "etc/sudoers.d/00-machine", "etc/dbus-1/system.d/00-machine.conf", "etc/systemd/system.conf.d/00-machine.conf",
     }  # fmt: skip
 
 

@@ -43,6 +43,10 @@ _APPEND = (
     # what takes seconds by emulation and proves nothing here
     " cryptomgr.notests mitigations=off nokaslr audit=0 apparmor=0 selinux=0 nowatchdog fsck.mode=skip"
 )
+_BUS = """\
+<!-- Made for the lab: services by emulation. -->
+<busconfig><limit name="service_start_timeout">180000</limit><limit name="auth_timeout">180000</limit></busconfig>
+"""
 _PROBE_SECONDS = 20.0
 _CABLES = "topology.lab.cables"
 
@@ -171,7 +175,9 @@ def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
         "etc/fstab": f"/dev/vdb {MIRROR_IN_HOST} ext4 ro,nofail,{patience} 0 0\n",
         # the first value counts: the district's own grace of 30 seconds is too short for a login by emulation
         "etc/ssh/sshd_config.d/00-machine.conf": "# Made for the lab: logins by emulation.\nLoginGraceTime 180\n",
-        # and a call to systemd-networkd may take longer than the 25 seconds that networkctl waits by itself (sd-bus)
+        # D-Bus: a call waits 25 seconds by itself; a daemon that has waited in vain for its name is lost to its callers
+        "etc/systemd/system.conf.d/00-machine.conf": "[Manager]\nDefaultEnvironment=SYSTEMD_BUS_TIMEOUT=180s\n",
+        "etc/dbus-1/system.d/00-machine.conf": _BUS,
         "etc/lab-machine.env": "SYSTEMD_BUS_TIMEOUT=180s\n",
         "etc/sudoers.d/00-machine": "# Made for the lab.\nDefaults env_file=/etc/lab-machine.env\n",
         # its clock is its own, which the image (made for containers) does not know

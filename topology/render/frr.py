@@ -39,6 +39,8 @@ _TO_MATE = "to-mate-v6"
 
 _DAEMONS = """\
 # {header}
+# A busy machine reads its configuration in more than watchfrr's 20 s, and then ran without any.
+watchfrr_options="-T 300"
 bgpd=yes
 bfdd=yes
 vtysh_enable=yes
