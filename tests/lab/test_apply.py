@@ -70,6 +70,7 @@ def test_check_predicts_what_the_run_changes(changed: copies.Copy, tmp_path: Pat
     record("apply: --check against the run", predicted=len(predicted.changes), files=sum(map(len, files.values())))
 
 
+@pytest.mark.long  # `make lab` applies twice too
 def test_a_second_run_of_everything_changes_nothing(tmp_path: Path) -> None:
     began = time.monotonic()
     done = play.run(play.SITE, tmp_path / "report")
