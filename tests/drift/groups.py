@@ -25,16 +25,25 @@ def look_together(wanted: list[Together], boxes: Mapping[str, Box], expected: Ma
 
 
 def _seen(box: Box, expected: Expected, wanted: list[Together]) -> Observed:
+    """Read what groups want of a host, each kind by itself: one that cannot be read hides no other."""
+    seen = Observed()
     try:
         box.greet()
-        seen = Observed({"replication": group(box, expected)})
         for one in wanted:
-            if one.kind == "replication" or box.name not in one.hosts:
-                continue
-            values = ONE[one.kind](box, expected, one.thing)
-            seen.kinds.setdefault(one.kind, {}).update({} if values is None else {one.thing: values})
+            if box.name in one.hosts and one.kind not in seen.unobserved:
+                try:
+                    _read(seen, box, expected, one)
+                except (ValueError, KeyError, IndexError, TypeError) as error:
+                    seen.unobserved[one.kind] = f"{type(error).__name__}: {error}"
     except Unread as unread:
         return Observed(failed=str(unread))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        return Observed(failed=f"{type(error).__name__}: {error}")
     return seen
+
+
+def _read(seen: Observed, box: Box, expected: Expected, one: Together) -> None:
+    if one.kind == "replication":
+        if one.kind not in seen.kinds:
+            seen.kinds[one.kind] = group(box, expected)
+        return
+    values = ONE[one.kind](box, expected, one.thing)
+    seen.kinds.setdefault(one.kind, {}).update({} if values is None else {one.thing: values})

@@ -38,10 +38,10 @@ def _zone(box: Box, expected: Expected, thing: str) -> Values | None:
     signatures = _asked(box, f"knotc -c /{CONFIGURATION[view]} zone-read {zone} @ RRSIG")
     ends = [re.search(r"RRSIG SOA (?:\S+ ){3}(\d{14}) ", row) for row in signatures]
     until = [datetime.datetime.strptime(m[1], "%Y%m%d%H%M%S").replace(tzinfo=datetime.UTC) for m in ends if m]
-    if not signatures:
+    soa = " ".join(_asked(box, f"knotc -c /{CONFIGURATION[view]} zone-read {zone} @ SOA")).split()
+    if not soa:
         return None
     days = (min(until) - datetime.datetime.now(datetime.UTC)).days if until else "none"
-    soa = " ".join(_asked(box, f"knotc -c /{CONFIGURATION[view]} zone-read {zone} @ SOA")).split()
     return {"status": "NOERROR", "signatures": days, "serial": int(soa[6]) if len(soa) > 6 else "none"}
 
 

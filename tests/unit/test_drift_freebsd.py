@@ -16,14 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topology.drift import read_freebsd
+from topology.drift.cli import beside
 from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, UNOBSERVED
 from topology.drift.judge import judge
 from topology.drift.observe import observe
 from topology.drift.observed import Observed, Things
 from topology.drift.script import script
+from topology.drift.sweep import login_of
 from topology.expect import Expectation, Expected, Near, Whole, expect
 from topology.expect.freebsd import members_of
-from topology.inventory import plan_of
+from topology.inventory import plan_of, variables
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = Path(__file__).parent / "freebsd"
@@ -285,3 +287,14 @@ def test_a_gateway_that_answers_something_else_is_unobserved(tmp_path: Path) -> 
     code, said = drift(tmp_path / "b", "cat >/dev/null; echo This system is for authorised users", "--hosts", "bua-gw")
     assert code == 3
     assert "bua-gw: unobserved host bua-gw: the answer makes no sense: This system is for authorised users" in said
+
+
+def test_a_secondary_is_read_beside_its_primary_and_only_what_was_asked_for_is_told(tmp_path: Path) -> None:
+    code, said = drift(tmp_path / "c", f'echo "$@" >>{tmp_path}/asked; exit 255', "--hosts", "dc-dns1")
+    assert code == 3 and "1 hosts" in said
+    assert "dc-dns1: unobserved host dc-dns1" in said and "dc-dns0:" not in said and "drc1-dns1:" not in said
+    asked = (tmp_path / "asked").read_text()
+    plan = plan_of(ROOT / "inventories" / "luwu")
+    for name in ("dc-dns0", "dc-dns1", "drc1-dns1"):
+        assert f" {login_of(name, variables(plan, plan.hosts[name])).address} -- " in asked
+    assert len(asked.splitlines()) == len(beside(plan, [plan.hosts["dc-dns1"]])) + 1

@@ -8,6 +8,7 @@ import datetime
 import sqlite3
 import sys
 import time
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -36,16 +37,21 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         return _unknown(plan, chosen, options)
     unread = [h.name for h in chosen if h.platform not in PLATFORMS]
     context = context_of(plan)
-    hosts = [(_login(plan, h, options.ssh_config), expect(plan, h, context)) for h in chosen if h.platform in PLATFORMS]
+    hosts, others = (
+        [(_login(plan, h, options.ssh_config), expect(plan, h, context)) for h in some if h.platform in PLATFORMS]
+        for some in (chosen, beside(plan, chosen))
+    )
     at, begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     progress = Progress("reading")
     try:
-        observed = asyncio.run(sweep(hosts, progress))
+        observed = asyncio.run(sweep([*hosts, *others], progress))
     finally:
         progress.close()
     devices, more, blind = device_drift(plan, inventory, options, context)
     findings = [*more, *(f for login, expected in hosts for f in judge(expected, observed[login.host]))]
-    findings = sorted((*findings, *judge_together(together(plan), {e.host: e for _, e in hosts}, observed)))
+    among = judge_together(together(plan), {e.host: e for _, e in (*hosts, *others)}, observed)
+    asked = {e.host for _, e in hosts}
+    findings = sorted((*findings, *(f for f in among if f.host in asked)))
     path = Path(options.history) if options.history else _history(inventory)
     change = None
     try:
@@ -78,6 +84,16 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     if unread:
         print(f"not read, no reading of their platform yet: {', '.join(unread)}", file=sys.stderr)
     return DIFFERENT if findings or unread or blind else FINE
+
+
+def beside(plan: Plan, chosen: Iterable[Host]) -> list[Host]:
+    """Return who is read beside the chosen hosts: those with which something of theirs is to be the same.
+
+    A secondary that was left behind is seen beside its primary only. Nothing is reported of them.
+    """
+    names = {h.name for h in chosen}
+    wanted = {n for g in together(plan) if names & set(g.hosts) for n in g.hosts} - names
+    return [h for h in plan.hosts.values() if h.name in wanted and h.managed]
 
 
 def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int:
