@@ -148,7 +148,7 @@ def deploy(folder: Path) -> Path:
         wanted[host.name] = {
             "packages": [e.thing for e in expected.of_kind("package")],
             "services": [e.thing for e in expected.of_kind("service") if e.want.get("active") == "active"],
-            "files": [(e.thing, e.want["owner"], e.want["group"], e.want["mode"]) for e in expected.of_kind("file")],
+            "files": [(e.thing, *map(e.want.get, ("owner", "group", "mode"))) for e in expected.of_kind("file")],
         }
     path = folder / "look.py"
     path.write_text(

@@ -23,7 +23,7 @@ from topology.drift.observe import observe
 from topology.drift.observed import Observed, Things
 from topology.drift.script import script
 from topology.drift.sweep import login_of
-from topology.expect import Expectation, Expected, Near, Whole, expect
+from topology.expect import Expectation, Expected, Near, Whole, expect, together
 from topology.expect.freebsd import members_of
 from topology.inventory import plan_of, variables
 
@@ -297,4 +297,4 @@ def test_a_secondary_is_read_beside_its_primary_and_only_what_was_asked_for_is_t
     plan = plan_of(ROOT / "inventories" / "luwu")
     for name in ("dc-dns0", "dc-dns1", "drc1-dns1"):
         assert f" {login_of(name, variables(plan, plan.hosts[name])).address} -- " in asked
-    assert len(asked.splitlines()) == len(beside(plan, [plan.hosts["dc-dns1"]])) + 1
+    assert len(asked.splitlines()) == len(beside(plan, together(plan), [plan.hosts["dc-dns1"]])) + 1

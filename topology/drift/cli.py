@@ -22,6 +22,7 @@ from topology.drift.sweep import Login, login_of, sweep
 from topology.drift.together import judge_together
 from topology.exits import DIFFERENT, FINE, USAGE
 from topology.expect import Expected, expect, together
+from topology.expect.groups import Together
 from topology.inventory import own_address, variables
 from topology.progress import Progress
 from topology.render.common import context_of
@@ -37,21 +38,24 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
         return _unknown(plan, chosen, options)
     unread = [h.name for h in chosen if h.platform not in PLATFORMS]
     context = context_of(plan)
-    hosts, others = (
-        [(_login(plan, h, options.ssh_config), expect(plan, h, context)) for h in some if h.platform in PLATFORMS]
-        for some in (chosen, beside(plan, chosen))
-    )
+    groups = together(plan)
+    everybody = [
+        (_login(plan, h, options.ssh_config), expect(plan, h, context))
+        for h in (*chosen, *beside(plan, groups, chosen))
+        if h.platform in PLATFORMS
+    ]
+    names = {h.name for h in chosen}
+    hosts = [(login, expected) for login, expected in everybody if expected.host in names]
     at, begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     progress = Progress("reading")
     try:
-        observed = asyncio.run(sweep([*hosts, *others], progress))
+        observed = asyncio.run(sweep(everybody, progress))
     finally:
         progress.close()
     devices, more, blind = device_drift(plan, inventory, options, context)
     findings = [*more, *(f for login, expected in hosts for f in judge(expected, observed[login.host]))]
-    among = judge_together(together(plan), {e.host: e for _, e in (*hosts, *others)}, observed)
-    asked = {e.host for _, e in hosts}
-    findings = sorted((*findings, *(f for f in among if f.host in asked)))
+    among = judge_together(groups, {e.host: e for _, e in everybody}, observed)
+    findings = sorted((*findings, *(f for f in among if f.host in names)))
     path = Path(options.history) if options.history else _history(inventory)
     change = None
     try:
@@ -86,13 +90,13 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     return DIFFERENT if findings or unread or blind else FINE
 
 
-def beside(plan: Plan, chosen: Iterable[Host]) -> list[Host]:
+def beside(plan: Plan, groups: Iterable[Together], chosen: Iterable[Host]) -> list[Host]:
     """Return who is read beside the chosen hosts: those with which something of theirs is to be the same.
 
     A secondary that was left behind is seen beside its primary only. Nothing is reported of them.
     """
     names = {h.name for h in chosen}
-    wanted = {n for g in together(plan) if names & set(g.hosts) for n in g.hosts} - names
+    wanted = {n for g in groups if names & set(g.hosts) for n in g.hosts} - names
     return [h for h in plan.hosts.values() if h.name in wanted and h.managed]
 
 
