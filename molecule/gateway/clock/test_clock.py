@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.figures import record
 from topology import lab
 from topology.allocate import Plan
 from topology.lab.names import LabNames
@@ -30,7 +31,6 @@ PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 LAB = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "lab"
 SITE = ["-i", str(LAB), str(PROJECT / "playbooks/site.yml"), "--limit", f"localhost,{GATEWAY}"]
 AGENT = PROJECT / "tests/lab/stream_agent.py"
-FIGURES = PROJECT / "build/figures.jsonl"
 LEASES = "/var/lib/kea/kea-leases4.csv"
 OFFSET = 0.5
 """Most seconds a clock may be off."""
@@ -184,11 +184,5 @@ def test_a_clock_that_jumped_is_right_after_the_next_run(plan: Plan, name: str, 
         assert {who: after[who] for who in before} == before, "a session over a tunnel fell"
         longest = silence(heard)
         assert longest < SILENT
-    line = {
-        "name": "gateway: clock jumps", "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "hours": hours, "said": said,
-        "run_s": seconds, "right_after_s": right, "drift_zero_after_s": settled, "longest_silence_s": longest,
-        "sessions": len(before),
-    }  # fmt: skip
-    FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    with FIGURES.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    record("gateway: clock jumps", hours=hours, said=said, run_s=seconds, right_after_s=right,
+           drift_zero_after_s=settled, longest_silence_s=longest, sessions=len(before))  # fmt: skip

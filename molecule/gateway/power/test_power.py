@@ -8,8 +8,6 @@ forbidden datagrams do arrive: the probe is able to see them.
 from __future__ import annotations
 
 import itertools
-import json
-import os
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.figures import record
 from topology import lab
 from topology.allocate import Plan
 from topology.lab.names import LabNames
@@ -26,7 +25,6 @@ from topology.lab.slice import lab_spec
 
 GATEWAY = "diskominfo-gw"
 AGENT = Path(__file__).with_name("power_agent.py")
-FIGURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "build" / "figures.jsonl"
 PORT, PERMITTED = 40_000, 443
 PATIENCE = 300.0
 """Seconds to wait for what must come: tunnels and sessions of a machine without KVM take their time."""
@@ -150,11 +148,5 @@ def test_whatever_goes_on_it_filters_before_it_forwards(plan: Plan, tmp_path: Pa
         closed = time.monotonic()
         time.sleep(3)
         assert not any(arrivals(file, closed) for file in heard.values()), "the restored rules do not filter"
-    line = {
-        "name": f"gateway: {go.__name__.replace('_', ' ')}", "instance": kind,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "ssh_seconds": round(answered - on, 1), "forwards_seconds": round(silent[1] - on, 1), "forbidden": 0,
-    }  # fmt: skip
-    FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    with FIGURES.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    record(f"gateway: {go.__name__.replace('_', ' ')}", instance=kind, ssh_seconds=round(answered - on, 1),
+           forwards_seconds=round(silent[1] - on, 1), forbidden=0)  # fmt: skip
