@@ -10,7 +10,6 @@ controller needs. Not an assert on time: what is asserted is that the work was d
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -153,7 +152,7 @@ def deploy(folder: Path) -> Path:
     path = folder / "look.py"
     path.write_text(
         "from pyinfra import host\nfrom pyinfra.operations import apt, files, systemd\n"
-        f"want = {json.dumps(wanted)}[host.name]\n"
+        f"want = {wanted!r}[host.name]\n"
         "apt.packages(packages=want['packages'], _sudo=True)\n"
         "for name in want['services']:\n    systemd.service(service=name, running=True, _sudo=True)\n"
         "for path, user, group, mode in want['files']:\n"
