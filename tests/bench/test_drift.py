@@ -173,7 +173,7 @@ def test_the_same_hosts_by_others(tmp_path: Path) -> None:
             *inside, BIN / "pyinfra", "-y", "--dry", "deploys/inventory.py", deploy(tmp_path),
             TOPOLOGY_INVENTORY=str(INVENTORY)),
         "the twin (testinfra)": lambda: finished(
-            BIN / "pytest", "-q", "-n", "2", "--dist", "loadgroup", "--timeout", "0", "-p", "no:cacheprovider",
+            BIN / "pytest", "-q", "-n", "2", "--dist", "loadgroup", "--timeout", "0",
             "tests/drift", TOPOLOGY_INVENTORY=str(INVENTORY)),
     }  # fmt: skip
     for name, work in others.items():
