@@ -229,6 +229,19 @@ def test_the_probes_would_see_an_open_filter() -> None:
     assert leaked
 
 
+def test_a_session_lives_on_when_the_first_rules_come(tree: Path, tmp_path: Path) -> None:
+    """The kernel learns of connections only once rules ask for it: the first ones may not drop who loads them."""
+    on("nft flush ruleset; conntrack -F")
+    began = time.monotonic()
+    done = play.run(filter_play(tree), tmp_path / "report", timeout=180)
+    seconds = time.monotonic() - began
+    assert done.code == 0, done.output
+    record("lockout: the first rules", play_s=round(seconds, 1))
+    # a dead session is noticed after 60 s, and the restore fires after 45
+    assert status() == "confirmed" and seconds < 40
+    assert in_force()
+
+
 def test_rules_that_block_ssh_come_back(tree: Path, tmp_path: Path) -> None:
     edit(tree, r"tcp dport 22 ")
     before = in_force()
