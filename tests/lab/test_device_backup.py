@@ -18,6 +18,8 @@ from tests.lab.figures import record
 from tests.lab.where import INVENTORY, ROOT
 from topology import lab
 from topology.inventory import groups, plan_of
+from topology.lab.access import network_command
+from topology.lab.names import LabNames
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]
 PLAN = plan_of(INVENTORY)
@@ -40,7 +42,7 @@ class Devices:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{NAME}-h-{HOST}", sys.executable, "-m", "tests.lab.device_agent"],
+            network_command(LabNames(NAME), HOST, [sys.executable, "-m", "tests.lab.device_agent"]),
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stdin and self.process.stdout

@@ -35,6 +35,11 @@ def controller_command(names: LabNames, command: Sequence[str]) -> list[str]:
     return ["nsenter", f"--net={NETNS_ROOT / names.controller_netns}", "--", *command]
 
 
+def network_command(names: LabNames, host: str, command: Sequence[str]) -> list[str]:
+    """Return the command that runs `command`, a program of this machine, in the network of a container."""
+    return ["nsenter", f"--net={NETNS_ROOT / names.host_netns(host)}", "--", *command]
+
+
 def call(command: Sequence[str], *, lab: str) -> int:
     """Run a command with this process's input and output; return its exit code."""
     try:

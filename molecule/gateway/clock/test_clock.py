@@ -23,6 +23,7 @@ import pytest
 from tests.lab.figures import record
 from topology import lab
 from topology.allocate import Plan
+from topology.lab.access import network_command
 from topology.lab.names import LabNames
 from topology.lab.slice import lab_spec
 
@@ -113,9 +114,9 @@ def session(plan: Plan, name: str, folder: Path) -> Iterator[Path]:
     heard = folder / "session"
 
     def run(host: str, what: str, output: int, **options: object) -> subprocess.Popen[bytes]:
-        enter = ["nsenter", f"--net=/run/netns/{LabNames(name).host_netns(host)}", "--"]
-        command = [*enter, sys.executable, str(AGENT), what, json.dumps(options)]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output)
+        command = [sys.executable, str(AGENT), what, json.dumps(options)]
+        enter = network_command(LabNames(name), host, command)
+        return subprocess.Popen(enter, stdin=subprocess.DEVNULL, stdout=output)
 
     with heard.open("wb") as file:
         running = [run("internet", "echo", subprocess.DEVNULL, listen=[[world, 443]])]

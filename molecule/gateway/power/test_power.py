@@ -20,6 +20,7 @@ import pytest
 from tests.lab.figures import record
 from topology import lab
 from topology.allocate import Plan
+from topology.lab.access import network_command
 from topology.lab.names import LabNames
 from topology.lab.slice import lab_spec
 
@@ -38,11 +39,6 @@ def address(plan: Plan, host: str) -> str:
     return next(a for a in found if ":" not in a)
 
 
-def in_host(name: str, host: str) -> list[str]:
-    """Return what runs a command of this machine in the network of a container of the lab."""
-    return ["nsenter", f"--net=/run/netns/{LabNames(name).host_netns(host)}", "--"]
-
-
 @contextmanager
 def agents(plan: Plan, name: str, folder: Path) -> Iterator[dict[str, Path]]:
     """Send and receive for as long as the block runs; yields the receivers' files, one line per datagram."""
@@ -53,22 +49,20 @@ def agents(plan: Plan, name: str, folder: Path) -> Iterator[dict[str, Path]]:
         "from the internet to staff": folder / "internet-staff",
         "from staff to the internet": folder / "staff-internet",
     }
-    python = [sys.executable, str(AGENT)]
+    names = LabNames(name)
+
+    def agent(host: str, what: str, *rest: object) -> list[str]:
+        return network_command(names, host, [sys.executable, str(AGENT), what, *map(str, rest)])
+
     commands = [
-        [*in_host(name, "diskominfo-client"), *python, "receive", str(PORT), str(heard["from guests to staff"])],
-        [
-            *in_host(name, "diskominfo-client"),
-            *python,
-            "receive",
-            str(PORT + 1),
-            str(heard["from the internet to staff"]),
-        ],
-        [*in_host(name, "internet"), *python, "receive", str(PERMITTED), str(heard["from staff to the internet"])],
-        [*in_host(name, "diskominfo-visitor"), *python, "send", staff, str(PORT)],
-        [*in_host(name, "internet"), *python, "send", staff, str(PORT + 1)],
-        [*in_host(name, "diskominfo-client"), *python, "send", world, str(PERMITTED)],
+        agent("diskominfo-client", "receive", PORT, heard["from guests to staff"]),
+        agent("diskominfo-client", "receive", PORT + 1, heard["from the internet to staff"]),
+        agent("internet", "receive", PERMITTED, heard["from staff to the internet"]),
+        agent("diskominfo-visitor", "send", staff, PORT),
+        agent("internet", "send", staff, PORT + 1),
+        agent("diskominfo-client", "send", world, PERMITTED),
     ]
-    route = [*in_host(name, "internet"), "ip", "route"]
+    route = network_command(names, "internet", ["ip", "route"])
     subprocess.run([*route, "replace", f"{staff}/32", "via", uplink], check=True)
     running = [subprocess.Popen(command, stdin=subprocess.DEVNULL) for command in commands]
     try:
