@@ -8,11 +8,13 @@ import os
 import re
 import socket
 import subprocess
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from topology import lab
+from topology.expect.units import variables
 from topology.inventory import plan_of
 from topology.lab import cables, freebsd, vm
 from topology.lab.names import MIRROR_IN_HOST
@@ -50,10 +52,24 @@ def test_a_machines_networks_are_vlans_on_one_port(machines: lab.LabSpec) -> Non
         "diskominfo.cctv": 50, "diskominfo.guest": 60,
     }  # fmt: skip
     assert set(vm.own_files(machines, gateway)) == {
-        *(f"etc/systemd/network/10-{port}.link" for port in ("mgmt0", "isp", "lan")), "etc/fstab",
+        *(f"etc/systemd/network/05-{port}.link" for port in ("mgmt0", "isp", "lan")), "etc/fstab",
         "etc/ssh/sshd_config.d/00-machine.conf", "etc/lab-chrony.env", "etc/lab-machine.env",
         "etc/sudoers.d/00-machine", "etc/dbus-1/system.d/00-machine.conf", "etc/systemd/system.conf.d/00-machine.conf",
     }  # fmt: skip
+
+
+def test_no_role_takes_a_machines_own_files_for_its_own(machines: lab.LabSpec) -> None:
+    """The role network removed the files that name the ports, and after a reboot no port had its name."""
+    gateway = next(h for h in machines.hosts if h.name == "diskominfo-gw")
+    owned = [
+        pattern
+        for role, values in variables("debian").items()
+        for unit in values.get(f"{role}_units", ())
+        for pattern in unit.get("owned", ())
+    ]
+    assert "etc/systemd/network/10-*" in owned
+    taken = {f: p for f in vm.own_files(machines, gateway) for p in owned if fnmatchcase(f, p)}
+    assert not taken
 
 
 def test_another_kind_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
