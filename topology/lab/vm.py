@@ -163,10 +163,11 @@ def make_disk(names: LabNames, host: str, image: Path) -> None:
 def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
     """Return the files a machine has and a container has not, by path: its ports, mirror, patience and clock."""
     header = "# Made for the lab: the port with this address has this name.\n"
-    # 10-* and 20-* are the role network's own: it would remove them, and after a reboot no port had its name
+    # 10-* and 20-* are the role network's own: it would remove them, and after a reboot no port had its name.
+    # A VLAN has its port's hardware address and is no ether: udev tried to give it the port's name, without end.
     links = {
         f"etc/systemd/network/05-{port}.link": (
-            f"{header}[Match]\nMACAddress={network.mac_address(spec.name, host.name, port)}\n\n[Link]\nName={port}\n"
+            f"{header}[Match]\nType=ether\nMACAddress={network.mac_address(spec.name, host.name, port)}\n\n[Link]\nName={port}\n"
         )
         for port in (MANAGEMENT_INTERFACE, *host.ports)
     }
