@@ -167,7 +167,8 @@ def own_files(spec: LabSpec, host: LabHost) -> dict[str, str]:
     # A VLAN has its port's hardware address and is no ether: udev tried to give it the port's name, without end.
     links = {
         f"etc/systemd/network/05-{port}.link": (
-            f"{header}[Match]\nType=ether\nMACAddress={network.mac_address(spec.name, host.name, port)}\n\n[Link]\nName={port}\n"
+            f"{header}[Match]\nType=ether\nMACAddress={network.mac_address(spec.name, host.name, port)}\n\n"
+            f"[Link]\nName={port}\n"
         )
         for port in (MANAGEMENT_INTERFACE, *host.ports)
     }
