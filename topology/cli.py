@@ -177,6 +177,7 @@ def _add_drift(sub: _Parser) -> None:
     sub.add_argument("--json", metavar="FILE", help="also as JSON (- for standard output, instead of the text)")
     sub.add_argument("--junit", metavar="FILE", help="also as JUnit XML")
     sub.add_argument("--html", metavar="FILE", help="also as a page")
+    sub.add_argument("--limit", metavar="SECONDS", type=float, help="most time for one host's answer (default: 20)")
     sub.add_argument("--ssh-config", metavar="FILE", help="reach hosts at their own addresses, by this configuration")
     sub.add_argument("--remedies", metavar="FILE", help="also what would mend it, for playbooks/remediate.yml")
     sub.add_argument("--history", metavar="FILE", help="SQLite file (default: build/drift/INVENTORY.sqlite)")

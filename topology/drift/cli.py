@@ -18,7 +18,7 @@ from topology.devices.model import KINDS
 from topology.drift import history, report, unknown
 from topology.drift.judge import judge
 from topology.drift.script import PLATFORMS
-from topology.drift.sweep import Login, login_of, sweep
+from topology.drift.sweep import ANSWER, Login, login_of, sweep
 from topology.drift.together import judge_together
 from topology.exits import DIFFERENT, FINE, USAGE
 from topology.expect import Expected, expect, together
@@ -27,6 +27,9 @@ from topology.inventory import own_address, variables
 from topology.progress import Progress
 from topology.render.common import context_of
 
+MOST_SECONDS = 3600
+"""The longest answer that is waited for (--limit)."""
+
 
 def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     """Sweep and report; return 0 when everything is as planned, 3 when not, 2 when nobody was to be asked."""
@@ -34,8 +37,12 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     if not chosen and not any(h.kind in KINDS and _wanted(h, options.hosts) for h in plan.hosts.values()):
         print("topology: no managed host matches; `topology plan --csv` lists hosts", file=sys.stderr)
         return USAGE
+    limit = ANSWER if options.limit is None else options.limit
+    if not 0 < limit <= MOST_SECONDS:
+        print(f"topology: --limit {limit:g} is not between 0 and {MOST_SECONDS} seconds", file=sys.stderr)
+        return USAGE
     if options.unknown:
-        return _unknown(plan, chosen, options)
+        return _unknown(plan, chosen, options, limit)
     unread = [h.name for h in chosen if h.platform not in PLATFORMS]
     context = context_of(plan)
     groups = together(plan)
@@ -49,7 +56,7 @@ def run(plan: Plan, inventory: Path, options: argparse.Namespace) -> int:
     at, begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
     progress = Progress("reading")
     try:
-        observed = asyncio.run(sweep(everybody, progress))
+        observed = asyncio.run(sweep(everybody, progress, limit))
     finally:
         progress.close()
     devices, more, blind = device_drift(plan, inventory, options, context)
@@ -100,7 +107,7 @@ def beside(plan: Plan, groups: Iterable[Together], chosen: Iterable[Host]) -> li
     return [h for h in plan.hosts.values() if h.name in wanted and h.managed]
 
 
-def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int:
+def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace, limit: float) -> int:
     """Say which addresses are in use that the plan does not know: 0 when none, 3 when some or a gateway is silent."""
     gateways = unknown.wanted(chosen)
     if not gateways:
@@ -110,7 +117,7 @@ def _unknown(plan: Plan, chosen: list[Host], options: argparse.Namespace) -> int
     hosts = [(_login(plan, h, options.ssh_config), Expected(h.name, h.site, h.platform, (), ())) for h in gateways]
     progress = Progress("asking")
     try:
-        found = unknown.find(plan, asyncio.run(sweep(hosts, progress, make=unknown.script)))
+        found = unknown.find(plan, asyncio.run(sweep(hosts, progress, limit, make=unknown.script)))
     finally:
         progress.close()
     if options.json:

@@ -80,7 +80,7 @@ def until(true: Callable[[], object], seconds: float, what: str) -> float:
 
 def drift(history: Path) -> subprocess.CompletedProcess[str]:
     """Run `topology drift` on the gateway."""
-    words = ["drift", str(LAB), f"--hosts={GATEWAY}", "--history", str(history)]
+    words = ["drift", str(LAB), f"--hosts={GATEWAY}", "--limit", "200", "--history", str(history)]
     return subprocess.run(
         [sys.executable, "-m", "topology", *words], cwd=PROJECT, capture_output=True, text=True, check=False,
         timeout=300, env=os.environ | {"PYTHONPATH": str(PROJECT)},
