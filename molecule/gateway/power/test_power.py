@@ -136,7 +136,7 @@ def test_whatever_goes_on_it_filters_before_it_forwards(plan: Plan, tmp_path: Pa
             for what, file in heard.items():
                 assert wait_for(file, blind, PATIENCE), f"{what}: the probe sees nothing even without rules"
         finally:
-            restored = lab.exec_in(name, GATEWAY, ["systemctl", "restart", "topology-filter.service"])
+            restored = lab.exec_in(name, GATEWAY, ["systemctl", "restart", "topology-filter", "topology-shape"])
             assert restored.returncode == 0, restored.stderr
         time.sleep(2)
         closed = time.monotonic()
