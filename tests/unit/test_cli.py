@@ -174,6 +174,12 @@ def test_next_proposes_a_line(arguments: list[str], expected: str, capsys: pytes
     assert expected in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "3601"])
+def test_drift_waits_for_a_time_that_ends(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drift", str(LUWU), f"--limit={limit}"]) == USAGE
+    assert "is not between 0 and 3600 seconds" in capsys.readouterr().err
+
+
 def test_impact_names_the_new_path(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["impact", str(LUWU), "bua--lamasi"]) == FINE
     shown = capsys.readouterr().out
