@@ -110,7 +110,9 @@ def up(name: str) -> dict[str, tuple[str, str, int]]:
 @contextmanager
 def session(plan: Plan, name: str, folder: Path) -> Iterator[Path]:
     """Keep a TCP session from a desk to the internet through the gateway; yields the file of what came back when."""
-    world = next(a for i in plan.hosts["internet"].interfaces for a in i.addresses if i.kind == "host" and ":" not in a)
+    world = next(
+        a for i in plan.hosts["internet"].interfaces if i.kind != "loopback" for a in i.addresses if ":" not in a
+    )
     heard = folder / "session"
 
     def run(host: str, what: str, output: int, **options: object) -> subprocess.Popen[bytes]:
@@ -139,9 +141,11 @@ def lease(plan: Plan, name: str) -> Iterator[str]:
     address = staff.prefixes[0].removesuffix("0/24") + "222"
     row = f"{address},02:00:00:00:77:02,,43200,{int(time.time()) + 40_000},{staff.vlan},0,0,kestrel,0,"
     box(name, f"echo '{row}' >>{LEASES} && systemctl restart kea-dhcp4-server")
-    yield address
-    assert address in box(name, f"cat {LEASES}*"), "the lease is lost"
-    box(name, f"sed -i '/^{address},/d' {LEASES}*; systemctl restart kea-dhcp4-server")
+    try:
+        yield address
+        assert address in box(name, f"cat {LEASES}*"), "the lease is lost"
+    finally:
+        box(name, f"sed -i '/^{address},/d' {LEASES}*; systemctl restart kea-dhcp4-server")
 
 
 def silence(heard: Path) -> float:
