@@ -79,7 +79,15 @@ def until(true: Callable[[], object], seconds: float, what: str) -> float:
 
 
 def drift(history: Path) -> subprocess.CompletedProcess[str]:
-    """Run `topology drift` on the gateway."""
+    """Run `topology drift` on the gateway until it is read: a login by emulation may take longer than drift waits."""
+    for _ in range(10):
+        found = _drift(history)
+        if "unobserved host" not in found.stdout:
+            break
+    return found
+
+
+def _drift(history: Path) -> subprocess.CompletedProcess[str]:
     words = ["drift", str(LAB), f"--hosts={GATEWAY}", "--limit", "200", "--history", str(history)]
     return subprocess.run(
         [sys.executable, "-m", "topology", *words], cwd=PROJECT, capture_output=True, text=True, check=False,
