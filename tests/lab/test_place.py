@@ -81,6 +81,14 @@ def test_check_mode_says_what_the_run_then_does_and_a_second_run_does_nothing(tr
     assert not again["changed"] and again["units"] == []
 
 
+def test_the_hosts_log_has_no_text_of_files(tree: Path) -> None:
+    (tree / "etc/place-test/a.conf").write_text("a kelapa-4711\n")
+    place(tree, [A])
+    said = run("journalctl -t ansible-place -n 5 -o cat --no-pager")
+    assert "Invoked with 1 files for a" in said or "Invoked with 2 files for a" in said
+    assert "kelapa-4711" not in said
+
+
 def test_one_bad_file_and_nothing_changes(tree: Path) -> None:
     place(tree, [A, B])
     (tree / "etc/place-test/a.conf").write_text("a 2\n")

@@ -501,9 +501,17 @@ def where(module: AnsibleModule) -> str:
     return f"{module.params['host']}: " if module.params["host"] else ""
 
 
+class Module(AnsibleModule):
+    """AnsibleModule writes its arguments into the host's log: here that would be every file, at every run."""
+
+    def _log_invocation(self) -> None:
+        units = ", ".join(unit["name"] for unit in self.params["units"])
+        self.log(f"Invoked with {len(self.params['files'])} files for {units}")
+
+
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "src": {"type": "path"},
             "state": {"type": "path", "default": "/var/lib/topology"},
