@@ -85,8 +85,7 @@ def test_the_hosts_log_has_no_text_of_files(tree: Path) -> None:
     (tree / "etc/place-test/a.conf").write_text("a kelapa-4711\n")
     place(tree, [A])
     said = run("journalctl -t ansible-place -n 5 -o cat --no-pager")
-    assert "Invoked with 1 files for a" in said or "Invoked with 2 files for a" in said
-    assert "kelapa-4711" not in said
+    assert "Invoked with 1 files for a" in said and "kelapa-4711" not in said
 
 
 def test_one_bad_file_and_nothing_changes(tree: Path) -> None:
