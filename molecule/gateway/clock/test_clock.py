@@ -23,6 +23,7 @@ import pytest
 from tests.lab.figures import record
 from topology import lab
 from topology.allocate import Plan
+from topology.inventory import own_address
 from topology.lab.access import network_command
 from topology.lab.names import LabNames
 from topology.lab.slice import lab_spec
@@ -118,9 +119,7 @@ def up(name: str) -> dict[str, tuple[str, str, int]]:
 @contextmanager
 def session(plan: Plan, name: str, folder: Path) -> Iterator[Path]:
     """Keep a TCP session from a desk to the internet through the gateway; yields the file of what came back when."""
-    world = next(
-        a for i in plan.hosts["internet"].interfaces if i.kind != "loopback" for a in i.addresses if ":" not in a
-    )
+    world = own_address(plan.hosts["internet"])
     heard = folder / "session"
 
     def run(host: str, what: str, output: int, **options: object) -> subprocess.Popen[bytes]:

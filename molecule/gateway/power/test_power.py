@@ -20,6 +20,7 @@ import pytest
 from tests.lab.figures import record
 from topology import lab
 from topology.allocate import Plan
+from topology.inventory import own_address
 from topology.lab.access import network_command
 from topology.lab.names import LabNames
 from topology.lab.slice import lab_spec
@@ -33,17 +34,11 @@ AFTER = 20.0
 """Seconds to go on after the first permitted datagram arrived."""
 
 
-def address(plan: Plan, host: str) -> str:
-    """Return the IPv4 address of a host's first interface with one."""
-    found = (a for i in plan.hosts[host].interfaces if i.kind != "loopback" for a in i.addresses)
-    return next(a for a in found if ":" not in a)
-
-
 @contextmanager
 def agents(plan: Plan, name: str, folder: Path) -> Iterator[dict[str, Path]]:
     """Send and receive for as long as the block runs; yields the receivers' files, one line per datagram."""
     uplink = next(i for i in plan.hosts[GATEWAY].interfaces if i.kind == "uplink").addresses[0]
-    staff, world = address(plan, "diskominfo-client"), address(plan, "internet")
+    staff, world = own_address(plan.hosts["diskominfo-client"]), own_address(plan.hosts["internet"])
     heard = {
         "from guests to staff": folder / "guest-staff",
         "from the internet to staff": folder / "internet-staff",
