@@ -140,20 +140,15 @@ around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
 	if [ -z "$$keep$(KEEP_LAB)" ]; then $(phase) 'lab: down' topology lab down $(LAB) || status=1; fi; \
 	exit $$status
 
-# Two labs: the network, and beside its tests, which mostly wait, the services. With LONG=yes one after the other, as
-# what takes minutes measures outages.
+# Two labs, one after the other: the network, then the services. With LONG=yes also what takes minutes.
 .PHONY: test-lab
 test-lab: setup
-	$(call around_lab,$(again) lab-apply && $(if $(LONG)$(if $(service_tests),,no),\
-		$(again) lab-rest $(if $(LONG),lab-long),\
-		tools/side-by-side '$(again) lab-rest' 'lab of the services' '$(again) test-services LAB=$(SERVICES)'))
-	$(if $(LONG),$(if $(service_tests),@$(again) test-services LAB=$(SERVICES)))
+	$(call around_lab,$(again) lab-apply && $(again) test-checkers && $(again) lab-verify && $(again) lab-runtime \
+		&& if [ -n "$(LONG)" ]; then $(again) lab-long; fi)
+	$(if $(service_tests),@$(again) test-services LAB=$(SERVICES))
 	$(if $(LONG),@$(again) test-own-lab LAB=$(drift_lab) TESTS='$(drift_tests)')
 	$(if $(LONG),@$(again) test-own-lab LAB=$(kinds_lab) TESTS='$(kinds_tests)')
 	$(if $(LONG),@$(again) test-own-lab LAB=$(faults_lab) TESTS='$(faults_tests)')
-
-.PHONY: lab-rest
-lab-rest: test-checkers lab-verify lab-runtime
 
 # Seeded changes, bad hosts, remediation, the timer; what takes name servers; faults made on purpose.
 .PHONY: test-own-lab

@@ -25,7 +25,7 @@ from topology.inventory import plan_of
 from topology.lab.names import LabNames
 from topology.render import postgresql as pg
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900), pytest.mark.journal("patroni", "etcd")]
 
 AGENT = Path(__file__).with_name("write_agent.py")
 UNIT = "topology-test-writes"

@@ -24,7 +24,7 @@ from topology.inventory import plan_of
 from topology.names import INTERNAL, PUBLIC, named
 from topology.render.knot import CONFIGURATION, TSIG, key_name
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300), pytest.mark.journal("knot*", "unbound")]
 PLAN = plan_of(INVENTORY)
 FOUND = names.servers(PLAN)
 assert FOUND is not None, f"{INVENTORY} boots no primary name server"

@@ -17,7 +17,7 @@ from tests.lab.files import FAR, HERE, NAME, NAS, NEAR, PLAN, STABLE, Person, ac
 from tests.lab.services import run
 from topology import lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(420), pytest.mark.journal("nas-agent", "nas-smb")]
 People = dict[str, Person]
 OLD = "protocol negotiation failed: NT_STATUS_(INVALID_NETWORK_RESPONSE|NOT_SUPPORTED)"
 CIPHERS = ("AES-128-GCM", "AES-256-GCM", "AES-128-CCM", "AES-256-CCM")
