@@ -61,6 +61,7 @@ def test_two_addresses_in_one_text_are_two_findings() -> None:
         ("sites/skpd/x.yml", {"uplinks": [{"router": "198.51.100.1"}]}, True),
         ("sites/skpd/x.yml", {"uplinks": [{"notes": "198.51.100.1"}]}, False),
         ("sites/skpd/x.yml", {"uplinks": [{"gateways": {"a": "198.51.100.3/29"}}]}, True),
+        ("sites/skpd/x.yml", {"more": {"uplinks": [{"gateways": {"a": "198.51.100.3/29"}}]}}, True),
         ("sites/skpd/x.yml", {"uplinks": [{"others": {"a": "198.51.100.3/29"}}]}, False),
         ("sites/skpd/x.yml", {"gateways": [{"gateways": {"a": "198.51.100.3/29"}}]}, False),
     ],
