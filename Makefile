@@ -244,8 +244,8 @@ fuzz: setup ## FUZZ_MUTATIONS=20000 damaged inventories, FUZZ_EXAMPLES=2000 inpu
 		-n $(WORKERS) -m 'hypothesis and not lab' $(fast_tests)
 
 .PHONY: coverage
-coverage: setup ## Lines and branches of topology/ that the fast tests run; table by package in build/coverage
-	@$(phase) 'coverage' tools/coverage build/coverage $(fast_tests)
+coverage: setup ## Lines and branches of topology/ that the tests without a lab run; table by package in build/coverage
+	@$(phase) 'coverage' tools/coverage build/coverage $(fast_tests) tests/property tests/devices
 
 .PHONY: mutation
 mutation: setup ## Change the code of allocation, policy and rules; tests must notice (hours; MUTANTS=n: a sample)

@@ -66,12 +66,14 @@ class Checker:
         `{}` in the arguments is the file. Skips the test where no namespace can be made.
         """
         every = list(files)
+        # a program that reads a file of its package by name finds it: their /etc above the machine's
+        etc = f"mount -t overlay -o 'lowerdir={self.root}/etc:/etc' none /etc || exit 99\n" if self.root else ""
         words = " ".join('"$f"' if a == "{}" else f"'{a}'" for a in arguments)
-        script = f"ip link set lo up\nfor i in {' '.join(dict.fromkeys(interfaces))}; do {_MAKE}; done\n"
+        script = f"{etc}ip link set lo up\nfor i in {' '.join(dict.fromkeys(interfaces))}; do {_MAKE}; done\n"
         script += "".join(f"ip addr add {a} || exit 99\n" for a in addresses)
         script += f'for f in "$@"; do "{self.program}" {words} >"$f.out" 2>&1; echo $? >"$f.code"; done\n'
         done = subprocess.run(
-            ["unshare", *namespace(), "sh", "-c", script, "sh", *map(str, every)], env=self.environment(),
+            ["unshare", *namespace(), "--mount", "sh", "-c", script, "sh", *map(str, every)], env=self.environment(),
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -264,8 +264,9 @@ def test_only_gateways_route(luwu: Plan) -> None:
 
 def dry_run(path: Path) -> tuple[int, list[str]]:
     done = checkers.need("vtysh").run("-C", "-f", str(path))
-    lines = done.stdout.splitlines()
-    return done.returncode, [line for line in lines if "vtysh.conf" not in line]
+    # 10 says of vtysh's own file, which it can do without, that it is not there (11), and goes on
+    ours = [line for line in done.stdout.splitlines() if "vtysh.conf" not in line]
+    return done.returncode, [line for line in ours if not line.endswith("processing failure: 11")]
 
 
 @pytest.mark.checkers
