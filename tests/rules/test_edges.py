@@ -46,6 +46,12 @@ EDGES = {
             "sites/skpd/balai.yml": ("mgmt: 8", "mgmt: 6"),
         },
     ),
+    "networks of the district that nobody knows": Edge(
+        "DV009-no-port-left", {
+            "district.yml": ("planned:", "networks: {hub: [mgmt, server, gelap], skpd: [mgmt, staff]}\nplanned:"),
+            "sites/skpd/balai.yml": ("mgmt: 8", "mgmt: 6"),
+        }, ("RF001",),
+    ),
     "a link with a profile of its own": Edge(
         "DV009-no-port-left", {
             "devices.yml": (None, "links: {balai--hulu: udara}\n"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from topology.devices.model import FIRST_RADIO, KINDS, MANAGEMENT, far_of, port_names, profile_name
-from topology.district import Parts, networks_of
+from topology.district import Parts
 from topology.finding import Both, Finding, Where
 from topology.rules.references import missing
-from topology.rules.sites import host_name
+from topology.rules.sites import host_name, known_networks, unknown_roles
 from topology.schema import DeviceProfile, HostEntry
 
 FILE = "devices.yml"
@@ -19,7 +19,8 @@ def profiles(parts: Parts) -> Iterator[Finding]:
     """Ports of a profile: ranges that count up, no port twice, a way to the gateway, networks that exist."""
     if parts.devices is None:
         return
-    known = {n for kind, site, _ in parts.sites.values() for n in _networks(parts, kind, site)}
+    known = {n for slug, (kind, _, _) in parts.sites.items() for n in known_networks(parts, kind, slug)}
+    sure = parts.complete and not parts.lost and not unknown_roles(parts)
     for name, profile in parts.devices.profiles.items():
         seen: set[str] = set()
         for index, entry in enumerate(profile.ports):
@@ -33,14 +34,10 @@ def profiles(parts: Parts) -> Iterator[Finding]:
                 yield Finding("DV002", where.at("ports"), {"port": twice, "profile": name})
             seen.update(ports)
             for network in (entry.network, *entry.tagged):
-                if network is not None and network not in known and parts.complete and not parts.lost:
+                if network is not None and network not in known and sure:
                     yield missing(Both("network", "jaringan"), network, known, where)
         if profile.kind == "switch" and profile.ports and all(p.role != "uplink" for p in profile.ports):
             yield Finding("DV003", Where(FILE, ("profiles", name, "ports"), key=True), {"profile": name})
-
-
-def _networks(parts: Parts, kind: str, site: object) -> dict[str, int]:
-    return networks_of(parts.facts, kind, site) if parts.facts is not None else {}  # type: ignore[arg-type]
 
 
 def choices(parts: Parts) -> Iterator[Finding]:

@@ -179,11 +179,14 @@ def subdomains(parts: Parts) -> Iterator[Finding]:
         seen.setdefault(site.subdomain, slug)
 
 
+def unknown_roles(parts: Parts) -> set[str]:
+    """Return the kinds of sites whose networks of district.yml include a role that does not exist (RF001)."""
+    listed = parts.facts.networks.items() if parts.facts else ()
+    return {kind for kind, roles in listed if any(name not in px.ROLES for name in roles)}
+
+
 def known_networks(parts: Parts, kind: str, slug: str) -> dict[str, int]:
-    """Return a site's networks; empty when the district file could not be read."""
-    if parts.facts is None:
-        return {}
-    roles = parts.facts.networks.get(kind, ())  # type: ignore[call-overload]
-    if any(name not in px.ROLES for name in roles):
+    """Return a site's networks; empty when the district file could not be read or is wrong about them."""
+    if parts.facts is None or kind in unknown_roles(parts):
         return {}
     return networks_of(parts.facts, kind, parts.sites[slug][1])
