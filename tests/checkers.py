@@ -66,8 +66,8 @@ class Checker:
         `{}` in the arguments is the file. Skips the test where no namespace can be made.
         """
         every = list(files)
-        # a program that reads a file of its package by name finds it: their /etc above the machine's
-        etc = f"mount -t overlay -o 'lowerdir={self.root}/etc:/etc' none /etc || exit 99\n" if self.root else ""
+        # a program that reads a file of its package by name finds it: their /etc above the machine's, where that can be
+        etc = f"mount -t overlay -o 'lowerdir={self.root}/etc:/etc' none /etc 2>/dev/null\n" if self.root else ""
         words = " ".join('"$f"' if a == "{}" else f"'{a}'" for a in arguments)
         script = f"{etc}ip link set lo up\nfor i in {' '.join(dict.fromkeys(interfaces))}; do {_MAKE}; done\n"
         script += "".join(f"ip addr add {a} || exit 99\n" for a in addresses)
