@@ -66,7 +66,9 @@ def ask(host: str, server: str, *words: str, port: int = 53) -> tuple[str, set[s
     flags = re.search(r"Flags: ([a-z ]*);", done.stdout)
     section = done.stdout.partition(";; ANSWER SECTION:\n")[2].partition("\n\n")[0]
     if "AXFR" in words:
-        section = "\n".join(line for line in done.stdout.splitlines() if not line.startswith(";"))
+        # kdig 3.4 also prints the signature that a refusal carries
+        records = [x for x in done.stdout.splitlines() if not x.startswith(";") and x.split()[3:4] != ["TSIG"]]
+        section = "\n".join(records)
     data = [line.split(None, 4)[4] for line in section.splitlines() if len(line.split(None, 4)) == 5]
     return (code[1] if code else "none"), set(flags[1].split() if flags else ()), data
 
