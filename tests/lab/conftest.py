@@ -37,7 +37,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failure what the units named by the marker `journal` logged since the test began."""
+    """Show with a failure what the units named by the marker `journal` logged since half a minute before."""
     report = yield
     units = [unit for mark in item.iter_markers("journal") for unit in mark.args]
     if units and report.failed:
