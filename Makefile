@@ -32,6 +32,8 @@ lab_is_up = $(is_root) && "$$TOPOLOGY_VENV/bin/topology" lab status $(LAB) >/dev
 
 # Only what exists is run, and a target with nothing to run fails: see `some`.
 fast_tests  = $(wildcard tests/unit tests/rules tests/golden tests/districts tests/fuzz)
+# All that need no lab; the longest come first.
+lone_tests  = tests/property tests/devices $(fast_tests)
 # These long tests have small labs of their own.
 drift_lab   = tests/drift/lab
 kinds_lab   = tests/lab/kinds-lab
@@ -127,11 +129,10 @@ test-fast: setup ## Only what needs no lab: unit, rules, golden (under a minute)
 test-devices: setup
 	@$(phase) 'tests: switches and radios' pytest -n $(WORKERS) --dist worksteal tests/devices
 
-# In one run, so that no process waits for the last test of the other; the longest come first.
+# In one run, so that no process waits for the last test of the other.
 .PHONY: test-without-lab
 test-without-lab: setup
-	@$(phase) 'tests: without a lab' pytest -n $(WORKERS) --dist worksteal -m '$(without_lab)' \
-		tests/property tests/devices $(fast_tests)
+	@$(phase) 'tests: without a lab' pytest -n $(WORKERS) --dist worksteal -m '$(without_lab)' $(lone_tests)
 
 # A lab that was up before is left up; one that this target booted is taken down, also after a failure.
 around_lab = @if $(lab_is_up); then keep=yes; else keep=; fi; \
@@ -245,7 +246,7 @@ fuzz: setup ## FUZZ_MUTATIONS=20000 damaged inventories, FUZZ_EXAMPLES=2000 inpu
 
 .PHONY: coverage
 coverage: setup ## Lines and branches of topology/ that the tests without a lab run; table by package in build/coverage
-	@$(phase) 'coverage' tools/coverage build/coverage $(fast_tests) tests/property tests/devices
+	@$(phase) 'coverage' tools/coverage build/coverage $(lone_tests)
 
 .PHONY: mutation
 mutation: setup ## Change the code of allocation, policy and rules; tests must notice (hours; MUTANTS=n: a sample)
