@@ -8,7 +8,7 @@ from topology.devices.model import FIRST_RADIO, KINDS, MANAGEMENT, far_of, port_
 from topology.district import Parts
 from topology.finding import Both, Finding, Where
 from topology.rules.references import missing
-from topology.rules.sites import host_name, known_networks, unknown_roles
+from topology.rules.sites import host_name, known_networks, roles_exist
 from topology.schema import DeviceProfile, HostEntry
 
 FILE = "devices.yml"
@@ -20,7 +20,8 @@ def profiles(parts: Parts) -> Iterator[Finding]:
     if parts.devices is None:
         return
     known = {n for slug, (kind, _, _) in parts.sites.items() for n in known_networks(parts, kind, slug)}
-    sure = parts.complete and not parts.lost and not unknown_roles(parts)
+    kinds = {kind for kind, _, _ in parts.sites.values()}
+    sure = parts.complete and not parts.lost and all(roles_exist(parts, kind) for kind in kinds)
     for name, profile in parts.devices.profiles.items():
         seen: set[str] = set()
         for index, entry in enumerate(profile.ports):

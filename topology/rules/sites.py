@@ -179,14 +179,14 @@ def subdomains(parts: Parts) -> Iterator[Finding]:
         seen.setdefault(site.subdomain, slug)
 
 
-def unknown_roles(parts: Parts) -> set[str]:
-    """Return the kinds of sites whose networks of district.yml include a role that does not exist (RF001)."""
-    listed = parts.facts.networks.items() if parts.facts else ()
-    return {kind for kind, roles in listed if any(name not in px.ROLES for name in roles)}
+def roles_exist(parts: Parts, kind: str) -> bool:
+    """Say whether the networks that district.yml gives the sites of a kind are roles that exist (else RF001)."""
+    roles = parts.facts.networks.get(kind, ()) if parts.facts else ()  # type: ignore[call-overload]
+    return all(name in px.ROLES for name in roles)
 
 
 def known_networks(parts: Parts, kind: str, slug: str) -> dict[str, int]:
     """Return a site's networks; empty when the district file could not be read or is wrong about them."""
-    if parts.facts is None or kind in unknown_roles(parts):
+    if parts.facts is None or not roles_exist(parts, kind):
         return {}
     return networks_of(parts.facts, kind, parts.sites[slug][1])
