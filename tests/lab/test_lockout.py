@@ -290,7 +290,7 @@ def test_the_controller_dies_in_mid_apply(tree: Path, tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     head = "  chain management {\n"
     assert head in text
-    path.write_text(text.replace(head, f"{head}    ip saddr 192.0.2.1 drop\n"), encoding="utf-8")
+    path.write_text(text.replace(head, f"{head}    ip saddr 198.51.100.251 drop\n"), encoding="utf-8")
     own, before = filter_play(tree), in_force()
     with watched() as found:
         # a process namespace of its own: nothing of the controller outlives its first process, SSH included

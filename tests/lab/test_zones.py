@@ -32,9 +32,9 @@ from topology.prefix import VPN_OCTET
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(600)]
 
-OUTSIDE = ("203.0.113.90", "2001:db8:eeee::90")
-"""Addresses on the internet, behind the host that plays it (RFC 5737, 3849)."""
-FOREIGN = ("203.0.113.7", "2001:db8:eeee::7")
+OUTSIDE = ("198.51.100.250", "2001:db8:eeee::90")
+"""Addresses on the internet, of the host that plays it besides its own (RFC 5737, 3849)."""
+FOREIGN = ("198.51.100.251", "2001:db8:eeee::7")
 KERNELS_OWN = ("::1",)
 """Sources that Linux drops before any filter sees them."""
 NO_SERVICE = ("23/tcp", "3389/tcp", "8080/tcp", "179/tcp", "69/udp", "3784/udp", "16383/udp", "32768/udp")
