@@ -58,7 +58,6 @@ def test_private_is_the_owners_and_public_is_for_reading(people: People) -> None
         "by a path upwards": budi.smb("public", "get ani/public/../private/rahasia.txt /tmp/x"),
         "out of the own folder": budi.smb("home", "get ../ani/private/rahasia.txt /tmp/x"),
         "with backslashes": budi.smb("home", r"get private\..\..\ani\private\rahasia.txt /tmp/x"),
-        "by a link": budi.smb("home", "symlink ../../ani/private public/tautan"),
         "by a hard link": budi.smb("public", "hardlink ani/private/rahasia.txt budi/public/x"),
         "rename the folder": budi.smb("public", "rename ani/private ani/public/x"),
         "rename the own folder away": budi.smb("home", "rename private public/private"),
@@ -75,6 +74,28 @@ def test_private_is_the_owners_and_public_is_for_reading(people: People) -> None
     assert ani.get("home", "private/rahasia.txt") == "ani saja"
     names = budi.smb("public", "ls ani/*").text
     assert "public" in names and "private" not in names
+
+
+@pytest.mark.parametrize("target", ["../../ani", "/srv/nas/live/files/users/ani"])
+def test_a_link_made_by_a_client_leads_nowhere(people: People, target: str) -> None:
+    """Samba 4.17 refuses it; 4.22 notes a reparse point, which only a client could follow ([MS-FSCC] 2.1.2)."""
+    ani, budi, citra = people["ani"], people["budi"], people["citra"]
+    assert ani.put("home", "private/rahasia.txt", "ani saja").ok
+    said = budi.smb("home", f"symlink {target}/private/rahasia.txt public/tautan.txt")
+    try:
+        assert run(NAME, NAS[0], "find", "/srv/nas/live/files", "-type", "l") == ""
+        ways = {
+            "home": budi.smb("home", "get public/tautan.txt /tmp/x"),
+            "the public folders": budi.smb("public", "get budi/public/tautan.txt /tmp/x"),
+            "supervision, which reads as root": citra.smb("everything", "get users/budi/public/tautan.txt /tmp/x"),
+        }
+        for what, way in ways.items():
+            assert not way.ok, what
+            if said.ok:
+                assert "NT_STATUS_STOPPED_ON_SYMLINK" in way.text, (what, way.text)
+    finally:
+        budi.smb("home", "rm public/tautan.txt")
+    assert "tautan" not in budi.smb("home", "ls public/*").text
 
 
 def test_a_link_planted_on_the_disk_is_not_followed(people: People) -> None:
