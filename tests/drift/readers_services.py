@@ -155,17 +155,23 @@ def _role(box: Box, expected: Expected, thing: str) -> Values | None:
 
 @every("role")
 def _roles(box: Box, expected: Expected) -> Things:
-    """Read psql's own table of roles."""
+    """Read psql's own table of roles, and from psql 16 on the one of members, which its first no longer has."""
     said = {"Superuser": "superuser", "Create role": "create roles", "Create DB": "create databases",
             "Replication": "replicate", "Bypass RLS": "bypass RLS"}  # fmt: skip
     found: Things = {}
+    members_of: dict[str, set[str]] = {}
+    for line in box.ask(_psql(r"\drg")).stdout.splitlines():
+        name, group, *_ = line.split("|")
+        members_of.setdefault(name, set()).add(group)
     for line in box.say(_psql(r"\du")).splitlines():
         name, attributes, *groups = line.split("|")
         may = {said[a.strip()] for a in attributes.split(",") if a.strip() in said}
         if "Cannot login" not in attributes:
             may.add("log in")
-        members = ", ".join(sorted(groups[0].strip("{}").split(","))) if groups else "none"
-        found[name] = {"may": ", ".join(sorted(may, key=str.lower)) or "none", "member of": members or "none"}
+        members = set(groups[0].strip("{}").split(",")) - {""} if groups else members_of.get(name, set())
+        found[name] = {
+            "may": ", ".join(sorted(may, key=str.lower)) or "none", "member of": ", ".join(sorted(members)) or "none",
+        }  # fmt: skip
     return found
 
 
