@@ -34,8 +34,8 @@ LINK_KINDS = ("radio", "leased", "tunnel", "vpn")
 ANY = "any"
 
 BGP_PORT = 179
-BFD_PORTS = (3784, 4784)
-"""Single-hop control and multi-hop (RFC 5881, 5883)."""
+BFD_PORT = 3784
+"""UDP port of BFD over one hop (RFC 5881, 4); nobody here speaks it over several."""
 TUNNEL_PORT = 51820
 """UDP port of a site's tunnel to the hub in slot s is this + s; of a hub's VPN users it is this."""
 HUB_PORT_BASE = 40000

@@ -369,7 +369,8 @@ def _neighbours(plan: Plan, host: Host) -> Iterator[Expectation]:
             received = _count(far.originates, (theirs, own.accepted(session)), session.family)
             sent = _count(own.originates, (ours,), session.family)
             yield Expectation("neighbour", session.remote, {
-                "state": "Established", "bfd": "up", "received": received, "sent": sent,
+                "state": "Established", "bfd": "none" if session.role == routing.MATE else "up",
+                "received": received, "sent": sent,
             })  # fmt: skip
 
 

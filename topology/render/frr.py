@@ -4,6 +4,9 @@ Valid in FRR 8.4 (Debian 12) and 10 (Debian 13, FreeBSD). What is not said in to
 
 * BGP finds a dead neighbour by BFD (RFC 5882). Graceful restart is off: every site has other
   ways, and keeping stale routes towards a box that is gone costs more than moving at once.
+* The members of a pair find each other dead by BGP's hold time. FRR takes iBGP's BFD for one over
+  several hops until it has seen a connection; where only one member has, as after both began at
+  the same moment, FRR 10.3 starts neither session ever again.
 * IPv6 next hops are the link's ULA addresses, also for the GUA prefixes (prefer-global):
   WireGuard interfaces have no link-local address.
 * The gateway's own traffic leaves from its loopback, where zebra can tell the kernel
@@ -26,13 +29,15 @@ from topology.routing import DEFAULT, GLOBAL, LINKS, MATE, PER_SITE, Entry, Sess
 BFD_PROFILES = {"radio": (300, 3), "tunnel": (500, 4)}
 """Interval in ms and lost packets until a neighbour is down.
 
-A radio link (and a leased line, and the wire between a pair) has no queue of strangers: 0.9 s.
+A radio link (and a leased line) has no queue of strangers: 0.9 s.
 A tunnel crosses the internet, renews its keys every two minutes and is a user process where the
 kernel has no WireGuard: 2 s. 280 sites of two families make 1,120 packets/s at a hub.
 """
 _BFD_DEFAULT = (300, 3)
 TIMERS = (10, 30)
 """BGP keepalive and hold time in s: the safety net below BFD."""
+MATE_TIMERS = (1, 3)
+"""Between the members of a pair, in s; three is the least hold time that there is (RFC 4271, 4.2)."""
 REJECT_DISTANCE = 250
 """Of the district's prefixes where BGP brings none; BGP's own are 20 and 200."""
 _TO_MATE = "to-mate-v6"
@@ -148,6 +153,8 @@ def _source_maps(part: Speaker) -> list[str]:
 def _bfd(part: Speaker) -> list[str]:
     found = ["bfd"]
     for name in dict.fromkeys(_profile(s) for s in part.sessions):
+        if name is None:
+            continue
         interval, lost = BFD_PROFILES[name]
         found.append(f" profile {name}")
         if lost != _BFD_DEFAULT[1]:
@@ -158,6 +165,9 @@ def _bfd(part: Speaker) -> list[str]:
     return [*found, "exit"]
 
 
+_Key = tuple[str, int | None, str | None, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     """Neighbours that differ in their address and what they may announce only."""
@@ -166,18 +176,17 @@ class _Group:
     first: Session
 
 
-def _groups(part: Speaker) -> dict[tuple[str, int | None, str, int], _Group]:
-    found: dict[tuple[str, int | None, str, int], _Group] = {}
+def _groups(part: Speaker) -> dict[_Key, _Group]:
+    found: dict[_Key, _Group] = {}
     for session in part.sessions:
         key = _key(session)
         if key not in found:
-            name = session.role if session.preference is None else f"{session.role}-{session.preference}"
-            found[key] = _Group(f"{name}-{_profile(session)}-v{session.family}", session)
+            found[key] = _Group("-".join(str(word) for word in key if word is not None), session)
     return found
 
 
-def _key(session: Session) -> tuple[str, int | None, str, int]:
-    return session.role, session.preference, _profile(session), session.family
+def _key(session: Session) -> _Key:
+    return session.role, session.preference, _profile(session), f"v{session.family}"
 
 
 def _bgp(part: Speaker) -> list[str]:
@@ -191,12 +200,12 @@ def _bgp(part: Speaker) -> list[str]:
         f" timers bgp {TIMERS[0]} {TIMERS[1]}",
     ]
     for group in groups.values():
-        found += [
-            f" neighbor {group.name} peer-group",
-            f" neighbor {group.name} bfd",
-            f" neighbor {group.name} bfd profile {_profile(group.first)}",
-            f" neighbor {group.name} timers connect 5",
-        ]
+        profile = _profile(group.first)
+        if profile is None:
+            finds = [f"timers {MATE_TIMERS[0]} {MATE_TIMERS[1]}"]
+        else:
+            finds = ["bfd", f"bfd profile {profile}"]
+        found += [f" neighbor {group.name} {words}" for words in ("peer-group", *finds, "timers connect 5")]
     for s in part.sessions:
         found += [
             f" neighbor {s.remote} remote-as {s.remote_as}",
@@ -247,7 +256,10 @@ def _family(prefix: str) -> int:
     return 6 if ":" in prefix else 4
 
 
-def _profile(session: Session) -> str:
+def _profile(session: Session) -> str | None:
+    """Return the name of a session's BFD profile; None when it has no BFD."""
+    if session.role == MATE:
+        return None
     return "tunnel" if session.kind == "tunnel" else "radio"
 
 

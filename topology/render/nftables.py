@@ -86,7 +86,7 @@ def ruleset(context: Context, box: Box, header: str) -> str:
         tunnels=_names(n for n in box.links if n.startswith("wg")),
         mss=TUNNEL_MSS,
         bgp=policy.BGP_PORT,
-        bfd=policy.BFD_PORTS,
+        bfd=policy.BFD_PORT,
         sync=policy.SYNC_PORT,
     )
     drops = "".join(_drop_chain(name) for name in sorted(set(_DROP.findall(body))))
@@ -117,7 +117,7 @@ def fallback(context: Context, box: Box, header: str) -> str:
         listens=list(_listens(box)),
         answers=list(_tunnel_answers(box)),
         bgp=policy.BGP_PORT,
-        bfd=policy.BFD_PORTS,
+        bfd=policy.BFD_PORT,
         lan_set=_names(i.name for i in box.lans),
         dhcp_uplinks=_names(i.name for i in box.uplinks if not i.static),
     )

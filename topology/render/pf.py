@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from topology.allocate import Host
-from topology.policy import ADMIN, BFD_PORTS, BGP_PORT, GATEWAY, INTERNET, INTRANET, Attachment, Box, Port, Rule
+from topology.policy import ADMIN, BFD_PORT, BGP_PORT, GATEWAY, INTERNET, INTRANET, Attachment, Box, Port, Rule
 from topology.render import dnctl
 from topology.render.common import Context
 from topology.schema import PolicyFile
@@ -412,17 +412,17 @@ class _Gateway:
                   f'label "{m.label[:63]}"'  # fmt: skip
 
     def _routing(self) -> Iterator[str]:
-        """Yield BGP and BFD with the other ends of the links, and with the pair's other member."""
-        peers, bfd = self.box.peers, _port_list(Port("udp", p, p) for p in BFD_PORTS)
+        """Yield BGP and BFD with the other ends of the links, and BGP with the pair's other member."""
+        peers = self.box.peers
         if peers:
             own = self._table("links_own", self._families(a for p in peers for a in p.own))
             far = self._table("links_far", self._families(a for p in peers for a in p.far))
             yield "\n# ---- routing with the other ends of the links"
-            yield from _both("$links", own, far, bfd, "")
+            yield from _both("$links", own, far, (("tcp", BGP_PORT, "bgp"), ("udp", BFD_PORT, "bfd")))
         if self.mate is not None:
             own, far = self._mates()
             yield "\n# ---- routing with the pair's other member"
-            yield from _both("$sync_if", own, far, bfd, "mate-")
+            yield from _both("$sync_if", own, far, (("tcp", BGP_PORT, "mate-bgp"),))
 
     def _published(self) -> Iterator[str]:
         if not self.box.published:
@@ -631,10 +631,10 @@ def _split(rule: Rule, place: Place, v6: bool) -> Iterator[tuple[int, ...]]:
         yield found
 
 
-def _both(on: str, own: str, far: str, bfd: str, prefix: str) -> Iterator[str]:
-    for protocol, port, label in (("tcp", str(BGP_PORT), "bgp"), ("udp", bfd, "bfd")):
-        yield f'pass in quick on {on} proto {protocol} from {far} to {own} port {port} label "{prefix}{label}-in"'
-        yield f'pass out quick on {on} proto {protocol} from {own} to {far} port {port} label "{prefix}{label}-out"'
+def _both(on: str, own: str, far: str, flows: Iterable[tuple[str, int, str]]) -> Iterator[str]:
+    for protocol, port, label in flows:
+        yield f'pass in quick on {on} proto {protocol} from {far} to {own} port {port} label "{label}-in"'
+        yield f'pass out quick on {on} proto {protocol} from {own} to {far} port {port} label "{label}-out"'
 
 
 def _state(link: bool, *limits: str) -> str:

@@ -205,7 +205,7 @@ def _marks(context: Context, box: Box, header: str) -> str:
         ],
         control=f"1:{CONTROL:x}",
         bgp=policy.BGP_PORT,
-        bfd=policy.BFD_PORTS,
+        bfd=policy.BFD_PORT,
     )
 
 
