@@ -33,7 +33,7 @@ BACK_WITHIN, SETTLE_WITHIN = 600, 180
 """Seconds for a box to be back on SSH, and from then until its services and neighbours are as before."""
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold"
 MOUNT = "/var/tmp/topology-update"
-NEIGHBOURS = "command -v vtysh >/dev/null && vtysh -c 'show bfd peers json' | grep -c '\"status\":\"up\"' || true"
+NEIGHBOURS = "command -v vtysh >/dev/null && vtysh -c 'show bgp neighbors' | grep -c 'BGP state = Established' || true"
 
 
 @cache

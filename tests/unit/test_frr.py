@@ -310,3 +310,17 @@ def test_a_plan_without_hubs_has_a_root_that_speaks_for_it() -> None:
     for host in gateways(plan):
         spoken = set(plan.district.space.aggregates) <= set(routing.speaker(plan, host).originates)
         assert spoken == (host.site == root)
+
+
+def test_other_hubs_are_told_what_a_member_has_from_its_mate_only(luwu: Plan) -> None:
+    """The mate's ways have a metric, which the sessions with other hubs keep, and no others do."""
+    members = [h for h in gateways(luwu) if any(s.role == routing.MATE for s in routing.speaker(luwu, h).sessions)]
+    assert len(members) == 2
+    for host in members:
+        text = text_of(luwu, host.name)
+        for family in (4, 6):
+            assert f"route-map to-mate-v{family} permit 10\n set metric 10\n" in text
+            assert f"  neighbor mate-v{family} route-map to-mate-v{family} out\n" in text
+        kept = re.findall(r"neighbor (\S+) attribute-unchanged med", text)
+        assert kept and all(name.startswith(f"{routing.HUBS}-") for name in kept)
+        assert {name[-2:] for name in kept} == {"v4", "v6"}

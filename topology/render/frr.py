@@ -7,6 +7,9 @@ Valid in FRR 8.4 (Debian 12) and 10 (Debian 13, FreeBSD). What is not said in to
 * The members of a pair find each other dead by BGP's hold time. FRR takes iBGP's BFD for one over
   several hops until it has seen a connection; where only one member has, as after both began at
   the same moment, FRR 10.3 starts neither session ever again.
+* Other hubs hear of all that a pair has from both members, and between two equal ways FRR keeps
+  the older one. What a member has from its mate alone would be lost in the LAN between the two,
+  whose filters let nothing of others pass; so it has a metric (MED), which other hubs are told.
 * IPv6 next hops are the link's ULA addresses, also for the GUA prefixes (prefer-global):
   WireGuard interfaces have no link-local address.
 * The gateway's own traffic leaves from its loopback, where zebra can tell the kernel
@@ -24,7 +27,7 @@ from dataclasses import dataclass
 
 from topology.allocate import Host
 from topology.render.common import Context
-from topology.routing import DEFAULT, GLOBAL, LINKS, MATE, PER_SITE, Entry, Session, Speaker, speaker
+from topology.routing import DEFAULT, GLOBAL, HUBS, LINKS, MATE, PER_SITE, Entry, Session, Speaker, speaker
 
 BFD_PROFILES = {"radio": (300, 3), "tunnel": (500, 4)}
 """Interval in ms and lost packets until a neighbour is down.
@@ -40,7 +43,8 @@ MATE_TIMERS = (1, 3)
 """Between the members of a pair, in s; three is the least hold time that there is (RFC 4271, 4.2)."""
 REJECT_DISTANCE = 250
 """Of the district's prefixes where BGP brings none; BGP's own are 20 and 200."""
-_TO_MATE = "to-mate-v6"
+_MATE_METRIC = 10
+"""MED of what a member of a pair has from the other; its own has none, and the least is taken (RFC 4271, 9.1.2.2)."""
 
 _DAEMONS = """\
 # {header}
@@ -112,10 +116,13 @@ def _maps(part: Speaker, host: Host) -> list[str]:
         if family == 6:
             found.append(" set ipv6 next-hop prefer-global")
         found.append("exit")
-        if family == 6 and preference is None:
-            # next-hop-self leaves alone what prefer-global has touched
-            own = next(s.local for s in part.sessions if s.family == 6 and s.role == MATE)
-            found += [f"route-map {_TO_MATE} permit 10", f" set ipv6 next-hop global {own}", "exit"]
+        if preference is None:
+            found += [f"route-map {_to_mate(family)} permit 10", f" set metric {_MATE_METRIC}"]
+            if family == 6:
+                # next-hop-self leaves alone what prefer-global has touched
+                own = next(s.local for s in part.sessions if s.family == 6 and s.role == MATE)
+                found.append(f" set ipv6 next-hop global {own}")
+            found.append("exit")
     if part.hub:
         found += _hub_maps(part)
     if host.platform != "freebsd":
@@ -236,8 +243,9 @@ def _address_family(part: Speaker, family: int, groups: Iterable[_Group]) -> Ite
         yield f"  neighbor {group.name} activate"
         if session.role == MATE:
             yield f"  neighbor {group.name} next-hop-self"
-            if family == 6:
-                yield f"  neighbor {group.name} route-map {_TO_MATE} out"
+            yield f"  neighbor {group.name} route-map {_to_mate(family)} out"
+        if session.role == HUBS:
+            yield f"  neighbor {group.name} attribute-unchanged med"
         if not session.accepts.startswith(PER_SITE):
             yield f"  neighbor {group.name} prefix-list {session.accepts} in"
         yield f"  neighbor {group.name} prefix-list {session.announces} out"
@@ -261,6 +269,10 @@ def _profile(session: Session) -> str | None:
     if session.role == MATE:
         return None
     return "tunnel" if session.kind == "tunnel" else "radio"
+
+
+def _to_mate(family: int) -> str:
+    return f"to-mate-v{family}"
 
 
 def _incoming(family: int, preference: int | None) -> str:
