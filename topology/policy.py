@@ -165,6 +165,17 @@ class Box:
     v6: bool
     """False while the site is ipv4-only: IPv6 is then dropped altogether."""
 
+    @property
+    def tunnel_ports(self) -> tuple[tuple[int, int], ...]:
+        """WireGuard's own UDP ports, each (first, last), in order, neighbours as one."""
+        found: list[tuple[int, int]] = []
+        for first, last in sorted((listen.port, listen.last) for listen in self.listens):
+            if found and first <= found[-1][1] + 1:
+                found[-1] = found[-1][0], max(last, found[-1][1])
+            else:
+                found.append((first, last))
+        return tuple(found)
+
     def between(self, source: str, target: str) -> tuple[Rule, ...]:
         """Return the rules from one zone to another."""
         return tuple(r for r in self.rules if r.source == source and r.target == target)

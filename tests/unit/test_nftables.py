@@ -535,6 +535,23 @@ def test_the_district_never_leaves_by_the_uplink(wires: Wires) -> None:
 
 
 @needs_kernel
+def test_a_hubs_own_leak_is_none_of_wireguards_either(lab: Plan, hub: Wires) -> None:
+    """Any process of a hub may be given one of WireGuard's ports, and the routes to the district may be gone."""
+    ports = [x.last for x in policy.box(lab, hub.host).listens if not x.sources]
+    own, before = hub.uplink.addresses[0], hub.counters()
+    hub.run("gw", f"ip route add 10.60.0.0/16 via {hub.router}")
+    for number in ports:
+        with pytest.raises(subprocess.CalledProcessError):  # EPERM
+            hub.send("gw", ("udp", own, "10.60.0.1", number, 123))
+    hub.send("gw", *[("udp", own, hub.router, number, 123) for number in ports])
+    hub.run("gw", "ip route delete 10.60.0.0/16")
+    after = hub.counters()
+    assert ports
+    assert after["drop-leak"] == before["drop-leak"] + len(ports)
+    assert after["wireguard-sent"] == before["wireguard-sent"] + len(ports)
+
+
+@needs_kernel
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_blocked_address_stays_blocked_over_a_reload(wires: Wires, family: int) -> None:
     outside = wires.router if family == 4 else "2600::1"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from topology.allocate import Host, Interface
 from topology.render import nas, postgresql
-from topology.render.common import Context, fill, time_clients, with_lengths
+from topology.render.common import Context, fill, span, time_clients, with_lengths
 
 
 def files(context: Context, host: Host) -> dict[str, str]:
@@ -23,7 +23,11 @@ def files(context: Context, host: Host) -> dict[str, str]:
             peers=postgresql.peers(context, host),
         ),
         "etc/sysctl.d/60-topology.conf": fill(
-            "debian/sysctl.j2", header=header, gateway=host.kind == "gateway", pair=host.member is not None
+            "debian/sysctl.j2",
+            header=header,
+            gateway=host.kind == "gateway",
+            pair=host.member is not None,
+            tunnel_ports=[span(*p) for p in context.box(host).tunnel_ports] if host.kind == "gateway" else (),
         ),
         "etc/chrony/chrony.conf": fill(
             "chrony.conf.j2",

@@ -36,7 +36,13 @@ def files(context: Context, host: Host) -> dict[str, str]:
     shaping = dnctl.shaping(context.plan, host, box) if box else None
     found = {
         "etc/rc.conf": rc_conf(context, host, box, shaping),
-        "etc/sysctl.conf": fill("freebsd/sysctl.conf.j2", header=header, gateway=gateway, pair=_pair(box)),
+        "etc/sysctl.conf": fill(
+            "freebsd/sysctl.conf.j2",
+            header=header,
+            gateway=gateway,
+            pair=_pair(box),
+            tunnel_ports=box.tunnel_ports if box else (),
+        ),
         "etc/hosts": fill("freebsd/hosts.j2", header=header, host=host, fqdn=context.fqdn(host)),
         "usr/local/etc/chrony.conf": fill(
             "chrony.conf.j2",

@@ -25,7 +25,7 @@ from topology import policy
 from topology.allocate import Host, Interface
 from topology.policy import Box, Port, Rule, Zone
 from topology.render import nat64
-from topology.render.common import Context, fill
+from topology.render.common import Context, fill, span
 
 TUNNEL_MSS = (1380, 1360)
 """Largest TCP segment in a tunnel of MTU 1420, IPv4 and IPv6 (RFC 9293, 3.7.1)."""
@@ -364,7 +364,7 @@ def _permit(box: Box, rule: Rule, dhcp: frozenset[str]) -> list[str]:
             lines += _special(box, rule, [p for p in ports if p in _OWN], families, counted, dhcp)
             ports = [p for p in ports if p not in _OWN]
         if ports and families:
-            text = _list(str(p.low) if p.low == p.high else f"{p.low}-{p.high}" for p in ports)
+            text = _list(span(p.low, p.high) for p in ports)
             lines.append(f"{_family(families)}{protocol} dport {text} {counted}")
     if any(p.protocol == "icmp" for p in rule.ports):
         limit = "limit rate 200/second burst 400 packets " if rule.target == policy.GATEWAY else ""
@@ -485,7 +485,7 @@ def _listens(box: Box) -> Iterator[str]:
     if not box.uplinks:
         return
     for listen in box.listens:
-        ports = str(listen.port) if listen.port == listen.last else f"{listen.port}-{listen.last}"
+        ports = span(listen.port, listen.last)
         label = f"wireguard-{listen.port}"
         for family, word in ((4, "ip"), (6, "ip6")):
             if family == 6 and not box.v6:
@@ -507,7 +507,7 @@ def _tunnel_answers(box: Box) -> Iterator[str]:
     if not box.uplinks:
         return
     for listen in box.listens:
-        ports = str(listen.port) if listen.port == listen.last else f"{listen.port}-{listen.last}"
+        ports = span(listen.port, listen.last)
         for word, family in (("ip", 4), ("ip6", 6)):
             if near := _of(listen.sources, family):
                 yield (
@@ -546,7 +546,7 @@ def _published(box: Box) -> Iterator[str]:
 def _ports(port: Port) -> str:
     if port.protocol == "icmp":
         return "meta l4proto { icmp, ipv6-icmp }"
-    return f"{port.protocol} dport {port.low if port.low == port.high else f'{port.low}-{port.high}'}"
+    return f"{port.protocol} dport {span(port.low, port.high)}"
 
 
 def _redirects(box: Box) -> Iterator[str]:

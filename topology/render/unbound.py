@@ -23,7 +23,7 @@ from topology.allocate import Host
 from topology.names import INTERNAL, PORT, SERVICE, hidden, named, port_of, zone_names
 from topology.policy import ANY, GATEWAY, VPN, port
 from topology.render import nat64
-from topology.render.common import Context
+from topology.render.common import Context, span
 from topology.render.lan import Lan, domains, has_v6, lans
 
 PATHS = {"debian": "etc/unbound/unbound.conf.d/60-topology.conf", "freebsd": "usr/local/etc/unbound/unbound.conf"}
@@ -65,6 +65,7 @@ def files(context: Context, host: Host) -> dict[str, str]:
     served = listening(context, host)
     rows = ["server:\n", *_listen(served, v6), *_listen_users(context, host, v6)]
     rows.append(_SETTINGS.format(freebind="yes" if host.platform == "debian" else "no"))
+    rows += [f'    outgoing-port-avoid: "{span(*ports)}"\n' for ports in context.box(host).tunnel_ports]
     if host.platform == "freebsd":
         rows.append('    auto-trust-anchor-file: "/usr/local/etc/unbound/root.key"\n')
     found = nat64.prefix(context, host)
