@@ -148,18 +148,18 @@ def _networks(book: Book, site: SitePlan) -> str:
                 f"{m.code(network.name)}<br>{m.text(role)}",
                 str(network.vlan),
                 book.stacked(network.prefixes),
-                t("sama dengan prefiks", "same as the prefixes") if same else book.stacked(network.reserved),
-                dhcp,
                 book.stacked(space.host(s, third, 1)),
+                dhcp,
+                t("sama dengan prefiks", "same as the prefixes") if same else book.stacked(network.reserved),
             )
         )
     head = (
         t("Jaringan", "Network"),
         "VLAN",
         t("Prefiks", "Prefixes"),
-        t("Reservasi", "Reserved"),
-        t("Rentang DHCP", "DHCP range"),
         t("Alamat gateway", "Gateway address"),
+        t("Rentang DHCP", "DHCP range"),
+        t("Reservasi", "Reserved"),
     )
     return m.table(head, rows, right=(1,))
 
