@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import subprocess
 from collections.abc import Callable
@@ -17,9 +19,10 @@ from hypothesis import strategies as st
 from topology.drift import history, report
 from topology.drift.finding import DIFFERENT, MISSING, UNEXPECTED, UNOBSERVED, Finding
 from topology.drift.judge import Observed, judge
-from topology.drift.login import CONNECT, login_of
+from topology.drift.login import CONNECT, Login, login_of
 from topology.drift.observe import observe
 from topology.drift.script import script
+from topology.drift.sweep import read
 from topology.expect import AtMost, Expectation, Expected, Near, OneOf, Whole, expect
 from topology.expect.compile import fingerprint
 from topology.expect.units import packages, units
@@ -290,3 +293,23 @@ def test_a_sweep_uses_no_master_of_somebody_s() -> None:
     options = [value for flag, value in pairwise(login.command) if flag == "-o"]
     assert next(o for o in options if o.startswith("ControlPath=")) == "ControlPath=none"
     assert next(o for o in options if o.startswith("ConnectTimeout=")) == f"ConnectTimeout={CONNECT}"
+
+
+@pytest.mark.parametrize(("ssh", "said"), [
+    ("echo 'No route to host' >&2; exit 255", "unreachable: No route to host"),
+    ("head -c 10 >/dev/null; echo 'closed by remote host' >&2; exit 255", "unreachable: closed by remote host"),
+    ("exec >&- 2>&-; exit 255", "unreachable: ssh ended with 255"),
+])  # fmt: skip
+def test_a_host_that_hangs_up_before_it_took_the_script_is_said_and_nothing_else_is(ssh: str, said: str) -> None:
+    """Python 3.11.2 (Debian 12) reported the broken pipe, with a traceback, when the pipe was forgotten."""
+    login = Login("belopa-gw", "198.18.0.9", ("sh", "-c", ssh))
+    troubles: list[object] = []
+
+    async def sweep() -> Observed:
+        asyncio.get_running_loop().set_exception_handler(lambda _, trouble: troubles.append(trouble))
+        found = await read(login, host(), make=lambda expected, word: "# a long script\n" * 100_000)
+        gc.collect()
+        return found
+
+    assert asyncio.run(sweep()).failed == said
+    assert not troubles

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import tempfile
 from collections.abc import Callable, Sequence
 
 from topology.drift.judge import Observed
@@ -35,13 +36,18 @@ async def read(login: Login, expected: Expected, answer: float = ANSWER, make: M
     target = f"{login.user}@{login.address}" if login.user else login.address
     # root needs no sudo, and others must not be asked for a password
     remote = 'if [ "$(id -u)" = 0 ]; then exec sh -s; else exec sudo -n sh -s; fi'
-    process = await asyncio.create_subprocess_exec(
-        *login.command, target, "--", remote,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    # a file, not a pipe: a host that hangs up early breaks nothing, and nobody waits for it to take the text
+    with tempfile.TemporaryFile() as text:
+        text.write(make(expected, word).encode())
+        text.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            *login.command, target, "--", remote,
+            stdin=text, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    assert process.stdout and process.stderr
     try:
         async with asyncio.timeout(CONNECT + answer):
-            output, errors = await _talk(process, make(expected, word).encode())
+            output, errors = await asyncio.gather(_limited(process.stdout), _limited(process.stderr))
             code = await process.wait()
     except TimeoutError:
         return Observed(failed=f"no answer within {CONNECT + answer:.0f} s")
@@ -59,28 +65,8 @@ async def read(login: Login, expected: Expected, answer: float = ANSWER, make: M
     return observe(output.decode(errors="replace"), word)
 
 
-async def _talk(process: asyncio.subprocess.Process, text: bytes) -> tuple[bytes, bytes]:
-    """Send the script and read both streams, up to a limit (OverflowError)."""
-    assert process.stdin and process.stdout and process.stderr
-
-    async def send() -> None:
-        assert process.stdin
-        try:
-            process.stdin.write(text)
-            await process.stdin.drain()
-            process.stdin.close()
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the host hung up: its exit code says why
-
-    sent = asyncio.create_task(send())
-    try:
-        output, errors = await asyncio.gather(_limited(process.stdout), _limited(process.stderr))
-    finally:
-        sent.cancel()
-    return output, errors
-
-
 async def _limited(stream: asyncio.StreamReader) -> bytes:
+    """Read a stream to its end; OverflowError beyond the limit."""
     parts, size = [], 0
     while part := await stream.read(65536):
         size += len(part)
