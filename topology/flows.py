@@ -317,7 +317,7 @@ def text_of(port: Port) -> str:
     """Return a port as policy.yml writes it."""
     if port.protocol == "icmp":
         return "ping"
-    return f"{port.low if port.low == port.high else f'{port.low}-{port.high}'}/{port.protocol}"
+    return f"{policy.span(port.low, port.high)}/{port.protocol}"
 
 
 def as_lines(rows: Iterable[Row], source: str | None = None, target: str | None = None) -> Iterator[str]:

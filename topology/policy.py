@@ -186,6 +186,11 @@ def ports_of(policy: PolicyFile, service: str) -> tuple[Port, ...]:
     return () if service == ANY else tuple(port(text) for text in policy.services[service])
 
 
+def span(first: int, last: int) -> str:
+    """Return ports as policy.yml, nft, sysctl and unbound write them: `51820` or `40032-44160`."""
+    return str(first) if first == last else f"{first}-{last}"
+
+
 def port(text: str) -> Port:
     """Return the port that `443/tcp`, `16384-32767/udp` or `ping` stands for."""
     if text == "ping":

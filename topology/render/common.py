@@ -87,11 +87,6 @@ def context_of(plan: Plan, today: datetime.date | None = None) -> Context:
     return Context(plan, today or datetime.date.today())
 
 
-def span(first: int, last: int) -> str:
-    """Return ports as nft, sysctl and unbound write them: `51820` or `40032-44160`."""
-    return str(first) if first == last else f"{first}-{last}"
-
-
 def fill(template: str, **values: object) -> str:
     """Render a template of topology/templates."""
     return _template(template).render(**values)

@@ -6,8 +6,9 @@ The same for guests and for gateways on Linux (the lab and spare boxes).
 from __future__ import annotations
 
 from topology.allocate import Host, Interface
+from topology.policy import span
 from topology.render import nas, postgresql
-from topology.render.common import Context, fill, span, time_clients, with_lengths
+from topology.render.common import Context, fill, time_clients, with_lengths
 
 
 def files(context: Context, host: Host) -> dict[str, str]:

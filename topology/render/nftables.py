@@ -23,9 +23,9 @@ from functools import lru_cache
 
 from topology import policy
 from topology.allocate import Host, Interface
-from topology.policy import Box, Port, Rule, Zone
+from topology.policy import Box, Port, Rule, Zone, span
 from topology.render import nat64
-from topology.render.common import Context, fill, span
+from topology.render.common import Context, fill
 
 TUNNEL_MSS = (1380, 1360)
 """Largest TCP segment in a tunnel of MTU 1420, IPv4 and IPv6 (RFC 9293, 3.7.1)."""

@@ -21,9 +21,9 @@ from functools import cache
 
 from topology.allocate import Host
 from topology.names import INTERNAL, PORT, SERVICE, hidden, named, port_of, zone_names
-from topology.policy import ANY, GATEWAY, VPN, port
+from topology.policy import ANY, GATEWAY, VPN, port, span
 from topology.render import nat64
-from topology.render.common import Context, span
+from topology.render.common import Context
 from topology.render.lan import Lan, domains, has_v6, lans
 
 PATHS = {"debian": "etc/unbound/unbound.conf.d/60-topology.conf", "freebsd": "usr/local/etc/unbound/unbound.conf"}
